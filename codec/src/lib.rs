@@ -1,0 +1,1 @@
+//! MQTT packets: bytes to packets and back, borrowed, strict, without I/O.

@@ -1,0 +1,1 @@
+//! The conformance suite for MQTT brokers over TCP and QUIC.

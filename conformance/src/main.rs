@@ -1,0 +1,3 @@
+//! The command `quince-conformance`.
+
+fn main() {}
