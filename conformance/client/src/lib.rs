@@ -1,1 +1,18 @@
 //! Dial an MQTT broker over any transport and speak to it packet by packet.
+//!
+//! Two layers, each usable alone. A [`Transport`] carries ordered byte streams, named by [`Flow`],
+//! and their ends, exactly as the network delivered them: the conformance suite stands on it, so it
+//! hides nothing (a FIN is not a reset, a QUIC close code is kept). A [`Client`] speaks MQTT packets
+//! over the control flow of one; the commands `quince-client pub` and `sub` stand on that.
+
+#![warn(clippy::unwrap_used, clippy::panic)]
+
+mod dial;
+mod endpoint;
+mod transport;
+mod trust;
+
+pub use dial::{DialError, Dialer};
+pub use endpoint::{Endpoint, Scheme, UrlError};
+pub use transport::{Ending, Event, Flow, Transport, TransportError};
+pub use trust::{Trust, TrustError};

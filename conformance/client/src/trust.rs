@@ -1,0 +1,141 @@
+//! Whom a dialler believes: certificate authorities, or nobody's signature at all.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::{CryptoProvider, aws_lc_rs, verify_tls12_signature, verify_tls13_signature};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
+
+/// Whose certificates a dialler accepts.
+#[derive(Clone, Debug, Default)]
+pub enum Trust {
+    /// Those signed by an authority that the operating system trusts.
+    #[default]
+    System,
+    /// Those signed by one of these, or these themselves.
+    Authorities(Vec<CertificateDer<'static>>),
+    /// Any certificate at all. The handshake's signature is still checked, so the peer owns the
+    /// certificate it shows; who the peer is stays unknown.
+    Anyone,
+}
+
+/// Why a certificate file or a trust setting is of no use.
+#[derive(Debug, thiserror::Error)]
+pub enum TrustError {
+    /// The file cannot be read or holds no PEM certificate.
+    #[error("failed to read certificates from '{}': {reason}", file.display())]
+    File {
+        /// The file as given.
+        file: PathBuf,
+        /// What went wrong.
+        reason: String,
+    },
+    /// The operating system offers no authorities.
+    #[error(
+        "the system has no trusted certificate authorities ({0}): give a CA file, or trust anyone"
+    )]
+    NoSystemAuthorities(String),
+    /// TLS refused the settings.
+    #[error("failed to set up TLS: {0}")]
+    Tls(#[from] rustls::Error),
+}
+
+impl Trust {
+    /// Reads the PEM certificates of `file`.
+    ///
+    /// # Errors
+    /// [`TrustError::File`] if it cannot be read, is malformed, or has no certificate.
+    pub fn from_pem_file(file: &Path) -> Result<Self, TrustError> {
+        let fail = |reason: String| TrustError::File {
+            file: file.to_owned(),
+            reason,
+        };
+        let certificates = CertificateDer::pem_file_iter(file)
+            .and_then(Iterator::collect::<Result<Vec<_>, _>>)
+            .map_err(|error| fail(error.to_string()))?;
+        if certificates.is_empty() {
+            return Err(fail("no PEM certificate in it".to_owned()));
+        }
+        Ok(Self::Authorities(certificates))
+    }
+
+    /// A TLS 1.3 configuration that offers `alpn`.
+    pub(crate) fn client_config(&self, alpn: &[Vec<u8>]) -> Result<ClientConfig, TrustError> {
+        let provider = Arc::new(aws_lc_rs::default_provider());
+        let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
+            .with_protocol_versions(&[&rustls::version::TLS13])?;
+        let mut config = match self {
+            Self::System => {
+                let found = rustls_native_certs::load_native_certs();
+                let mut roots = RootCertStore::empty();
+                let (added, _) = roots.add_parsable_certificates(found.certs);
+                if added == 0 {
+                    let reasons: Vec<_> = found.errors.iter().map(ToString::to_string).collect();
+                    return Err(TrustError::NoSystemAuthorities(reasons.join("; ")));
+                }
+                builder.with_root_certificates(roots).with_no_client_auth()
+            }
+            Self::Authorities(certificates) => {
+                let mut roots = RootCertStore::empty();
+                for certificate in certificates {
+                    roots.add(certificate.clone())?;
+                }
+                builder.with_root_certificates(roots).with_no_client_auth()
+            }
+            Self::Anyone => builder
+                .dangerous()
+                .with_custom_certificate_verifier(Arc::new(AcceptAnyone { provider }))
+                .with_no_client_auth(),
+        };
+        config.alpn_protocols = alpn.to_vec();
+        Ok(config)
+    }
+}
+
+/// A verifier that checks that the peer owns its certificate, and nothing about who signed it.
+#[derive(Debug)]
+struct AcceptAnyone {
+    provider: Arc<CryptoProvider>,
+}
+
+impl ServerCertVerifier for AcceptAnyone {
+    fn verify_server_cert(
+        &self,
+        _: &CertificateDer<'_>,
+        _: &[CertificateDer<'_>],
+        _: &ServerName<'_>,
+        _: &[u8],
+        _: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        let algorithms = &self.provider.signature_verification_algorithms;
+        verify_tls12_signature(message, certificate, signature, algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        let algorithms = &self.provider.signature_verification_algorithms;
+        verify_tls13_signature(message, certificate, signature, algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.provider
+            .signature_verification_algorithms
+            .supported_schemes()
+    }
+}
