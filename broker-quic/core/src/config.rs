@@ -1,0 +1,92 @@
+//! Every limit and capability of the core, in one place.
+
+use core::time::Duration;
+
+use crate::position::Durability;
+
+/// What a broker is set to. Every value is a hard bound; [`Config::default`] is the documented default.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// Random bits from which assigned Client Identifiers are made. The daemon must draw them anew at each start.
+    pub seed: [u64; 2],
+    /// Who says that a record is durable.
+    pub durability: Durability,
+    /// From accept to a complete CONNECT; bytes do not extend it.
+    pub connect_timeout: Duration,
+    /// From CONNECT to the answer to [`Output::Authenticate`](crate::Output::Authenticate).
+    pub authentication_timeout: Duration,
+    /// How long a connection waits for the older owner of its Session to yield it.
+    pub yield_timeout: Duration,
+    /// How long the last bytes may take to leave before a connection is closed regardless.
+    pub flush_timeout: Duration,
+    /// How long a publisher without reason codes may be paused because a queue is full, before it is closed.
+    pub pause_limit: Duration,
+    /// Largest packet before CONNACK, in bytes.
+    pub packet_before_connack: u32,
+    /// Largest packet after CONNACK, in bytes; announced as Maximum Packet Size.
+    pub packet_after_connack: u32,
+    /// Bytes held while a CONNECT is authenticated or waits for its Session.
+    pub held_input: usize,
+    /// Levels of a Topic Name or Topic Filter.
+    pub topic_levels: usize,
+    /// Bytes of a Client Identifier.
+    pub client_id_length: usize,
+    /// User Properties of one packet.
+    pub user_properties: usize,
+    /// QoS 1 and 2 messages in flight per direction; announced as Receive Maximum.
+    pub receive_maximum: u16,
+    /// Topic Aliases per direction; announced as Topic Alias Maximum.
+    pub topic_alias_maximum: u16,
+    /// Messages that wait for one Session or are in flight to it.
+    pub queue_messages: usize,
+    /// Allocated bytes that wait for one Session or are in flight to it.
+    pub queue_bytes: usize,
+    /// Subscriptions of one Session.
+    pub subscriptions_per_session: usize,
+    /// Sessions that outlive their network connection.
+    pub stored_sessions: usize,
+    /// Retained messages.
+    pub retained_messages: usize,
+    /// Allocated bytes of all retained messages.
+    pub retained_bytes: usize,
+    /// Allocated bytes of all messages the process holds.
+    pub buffered_bytes: usize,
+    /// Bytes in one connection's outbox above which it takes no further packet.
+    pub outbox_bytes: usize,
+    /// Longest Session Expiry Interval in seconds; `u32::MAX` means that sessions may live for ever.
+    pub session_expiry_maximum: u32,
+    /// Longest Keep Alive in seconds; `None` accepts every value, also 0 (no Keep Alive).
+    pub keep_alive_maximum: Option<u16>,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            seed: [0x7175_696e_6365_0001, 0x0bad_5eed_0bad_5eed],
+            durability: Durability::Memory,
+            connect_timeout: Duration::from_secs(10),
+            authentication_timeout: Duration::from_secs(10),
+            yield_timeout: Duration::from_secs(1),
+            flush_timeout: Duration::from_secs(5),
+            pause_limit: Duration::from_secs(30),
+            packet_before_connack: 64 * 1024,
+            packet_after_connack: 1024 * 1024,
+            held_input: 128 * 1024,
+            topic_levels: 128,
+            client_id_length: 1024,
+            user_properties: 1000,
+            receive_maximum: 256,
+            topic_alias_maximum: 32,
+            queue_messages: 1000,
+            queue_bytes: 4 * 1024 * 1024,
+            subscriptions_per_session: 1000,
+            stored_sessions: 100_000,
+            retained_messages: 100_000,
+            retained_bytes: 256 * 1024 * 1024,
+            buffered_bytes: 512 * 1024 * 1024,
+            outbox_bytes: 64 * 1024,
+            session_expiry_maximum: u32::MAX,
+            keep_alive_maximum: None,
+        }
+    }
+}

@@ -1,0 +1,255 @@
+//! One publish to all who subscribed: match the snapshot once, make room everywhere or nowhere, push.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use quince_codec::QoS;
+
+use crate::hub::Hub;
+use crate::mailbox::{Reservation, WhenFull};
+use crate::message::{Delivery, Incoming, Message};
+use crate::position::Position;
+use crate::retained::Shard;
+use crate::routes::{Matches, Subscriber, SubscriberKey};
+use crate::time::Time;
+
+/// Who publishes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Publisher<'a> {
+    pub(crate) client_id: &'a Arc<str>,
+    /// Picks the members of shared subscriptions.
+    pub(crate) turn: u64,
+    /// Deliveries leave when the log is durable up to here: the record of a QoS 2 message's identifier.
+    pub(crate) after: Position,
+}
+
+/// A publish that the broker has taken over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Published {
+    /// Whether any subscription matched.
+    pub(crate) matched: bool,
+    /// The last record that it made in any Session.
+    pub(crate) after: Position,
+}
+
+/// A publish that must not be acknowledged as taken: a queue it may not drop from, the retained store or the
+/// process is full. Nothing has changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct QuotaExceeded;
+
+/// What the matching subscriptions of one Session and flow come to.
+struct Target<'a> {
+    subscriber: &'a Subscriber,
+    qos: QoS,
+    retain: bool,
+    identifiers: Vec<u32>,
+}
+
+impl<'a> Target<'a> {
+    fn of(subscriber: &'a Subscriber, incoming: &Incoming<'_>) -> Self {
+        Self {
+            subscriber,
+            qos: subscriber.options.qos.min(incoming.qos),
+            // [MQTT5-3.3.1-12] [MQTT5-3.3.1-13] [MQTT3-3.3.1-9]
+            retain: incoming.retain && subscriber.options.retain_as_published,
+            identifiers: subscriber.identifier.into_iter().collect(),
+        }
+    }
+
+    /// One copy per Session and flow, at the highest QoS and with all identifiers
+    /// [MQTT5-3.3.4-2] [MQTT5-3.3.4-3] [MQTT5-3.3.4-4] [MQTT3-3.3.5-1].
+    fn merge(&mut self, other: Self) {
+        self.qos = self.qos.max(other.qos);
+        self.retain |= other.retain;
+        self.identifiers.extend(other.identifiers);
+    }
+
+    fn delivery(self, message: &Arc<Message>, after: Position) -> Delivery {
+        Delivery {
+            message: Arc::clone(message),
+            flow: self.subscriber.key.1,
+            qos: self.qos,
+            retain: self.retain,
+            identifiers: self.identifiers,
+            after,
+        }
+    }
+}
+
+/// A delivery with its room.
+struct Planned<'a> {
+    subscriber: &'a Subscriber,
+    delivery: Delivery,
+    reservation: Option<Reservation>,
+}
+
+impl Hub {
+    /// Publishes one message. The caller has asked the policy and resolved Topic Aliases.
+    pub(crate) fn publish(
+        &self,
+        now: Time,
+        incoming: &Incoming<'_>,
+        publisher: Publisher<'_>,
+    ) -> Result<Published, QuotaExceeded> {
+        if !incoming.retain {
+            // The snapshot is taken before the push, so that a subscriber in it finds the message or is told later.
+            return self.spread(now, incoming, publisher, None);
+        }
+        let published = self.spread(now, incoming, publisher, Some(&mut self.retained.shard(incoming.topic)));
+        if published.is_err() && self.retained.sweep(now) {
+            return self.spread(now, incoming, publisher, Some(&mut self.retained.shard(incoming.topic)));
+        }
+        published
+    }
+
+    fn spread(
+        &self,
+        now: Time,
+        incoming: &Incoming<'_>,
+        publisher: Publisher<'_>,
+        shard: Option<&mut Shard<'_>>,
+    ) -> Result<Published, QuotaExceeded> {
+        let routes = self.routes();
+        let matches = routes.matches(incoming.topic);
+        let targets = merge_plain(&matches, incoming, publisher);
+        let matched = !targets.is_empty() || !matches.shared.is_empty();
+        if !matched && shard.is_none() {
+            return Ok(Published { matched, after: Position::START });
+        }
+        let Some(message) = Message::copy(&self.budget, incoming, publisher.client_id, now) else {
+            // QoS 0 may be lost; the others are the publisher's until they are acknowledged.
+            return unless_droppable(incoming.qos, Published { matched, after: Position::START });
+        };
+        let planned = plan(targets, &matches, incoming, publisher, &message).ok_or(QuotaExceeded)?;
+        let mut after = Position::START;
+        if let Some(shard) = shard {
+            match retain(shard, &message) {
+                Ok(()) => after = self.log.append(),
+                Err(QuotaExceeded) if incoming.qos == QoS::AtMostOnce => {}
+                Err(full) => {
+                    planned.into_iter().for_each(cancel);
+                    return Err(full);
+                }
+            }
+        }
+        for Planned { subscriber, delivery, reservation } in planned {
+            match reservation {
+                Some(reservation) => {
+                    after = self.log.append();
+                    subscriber.mailbox.push_reserved(delivery, reservation);
+                }
+                None => subscriber.mailbox.push_droppable(delivery),
+            }
+        }
+        Ok(Published { matched, after })
+    }
+}
+
+/// Stores, replaces or removes the retained message of a topic [MQTT5-3.3.1-5] [MQTT5-3.3.1-6] [MQTT5-3.3.1-7]
+/// [MQTT3-3.3.1-5] [MQTT3-3.3.1-7] [MQTT3-3.3.1-10] [MQTT3-3.3.1-11].
+fn retain(shard: &mut Shard<'_>, message: &Arc<Message>) -> Result<(), QuotaExceeded> {
+    if message.payload.is_empty() {
+        shard.remove(&message.topic);
+        return Ok(());
+    }
+    if shard.replace(message).is_ok() {
+        return Ok(());
+    }
+    if message.qos == QoS::AtMostOnce {
+        // It may be forgotten, but what was there before must go.
+        shard.remove(&message.topic);
+    }
+    Err(QuotaExceeded)
+}
+
+fn unless_droppable(qos: QoS, published: Published) -> Result<Published, QuotaExceeded> {
+    if qos == QoS::AtMostOnce { Ok(published) } else { Err(QuotaExceeded) }
+}
+
+fn merge_plain<'a>(
+    matches: &Matches<'a>,
+    incoming: &Incoming<'_>,
+    publisher: Publisher<'_>,
+) -> BTreeMap<SubscriberKey, Target<'a>> {
+    let mut targets: BTreeMap<SubscriberKey, Target<'a>> = BTreeMap::new();
+    for subscriber in &matches.plain {
+        // [MQTT5-3.8.3-3]
+        if subscriber.options.no_local && subscriber.client_id == *publisher.client_id {
+            continue;
+        }
+        let target = Target::of(subscriber, incoming);
+        match targets.get_mut(&subscriber.key) {
+            Some(merged) => merged.merge(target),
+            None => _ = targets.insert(subscriber.key, target),
+        }
+    }
+    targets
+}
+
+/// Makes room for every delivery, or for none.
+fn plan<'a>(
+    targets: BTreeMap<SubscriberKey, Target<'a>>,
+    matches: &Matches<'a>,
+    incoming: &Incoming<'_>,
+    publisher: Publisher<'_>,
+    message: &Arc<Message>,
+) -> Option<Vec<Planned<'a>>> {
+    let mut planned = Vec::with_capacity(targets.len() + matches.shared.len());
+    let mut complete = true;
+    for target in targets.into_values() {
+        match make_room(target, message, publisher.after) {
+            Some(delivery) => planned.push(delivery),
+            None => {
+                complete = false;
+                break;
+            }
+        }
+    }
+    for members in &matches.shared {
+        let member = complete.then(|| pick(members, incoming, publisher, message)).flatten();
+        match member {
+            Some(delivery) => planned.push(delivery),
+            None => {
+                complete = false;
+                break;
+            }
+        }
+    }
+    if complete {
+        return Some(planned);
+    }
+    planned.into_iter().for_each(cancel);
+    None
+}
+
+/// The member of a shared subscription that gets the message: connected ones first, from the publisher's turn on.
+fn pick<'a>(
+    members: &[&'a Subscriber],
+    incoming: &Incoming<'_>,
+    publisher: Publisher<'_>,
+    message: &Arc<Message>,
+) -> Option<Planned<'a>> {
+    let count = u64::try_from(members.len()).ok().filter(|&count| count > 0)?;
+    let first = usize::try_from(publisher.turn % count).unwrap_or(0);
+    let in_turn = || members[first..].iter().chain(&members[..first]);
+    let (connected, away): (Vec<&&Subscriber>, Vec<&&Subscriber>) =
+        in_turn().partition(|member| member.mailbox.is_attached());
+    connected
+        .into_iter()
+        .chain(away)
+        .find_map(|member| make_room(Target::of(member, incoming), message, publisher.after))
+}
+
+fn make_room<'a>(target: Target<'a>, message: &Arc<Message>, after: Position) -> Option<Planned<'a>> {
+    let subscriber = target.subscriber;
+    let refuses = subscriber.mailbox.when_full(target.qos) == WhenFull::Refuse;
+    let delivery = target.delivery(message, after);
+    let reservation = if refuses { Some(subscriber.mailbox.reserve(delivery.allocated())?) } else { None };
+    Some(Planned { subscriber, delivery, reservation })
+}
+
+fn cancel(planned: Planned<'_>) {
+    if let Some(reservation) = planned.reservation {
+        planned.subscriber.mailbox.cancel(reservation);
+    }
+}

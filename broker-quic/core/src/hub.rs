@@ -1,0 +1,191 @@
+//! What all connections share: the registry, the snapshot of routes, retained messages, limits and counters.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+
+use crate::attach::Slot;
+use crate::config::Config;
+use crate::identifier::ConnectionId;
+use crate::message::Budget;
+use crate::policy::{Action, AllowAll, Policy, Subject};
+use crate::position::{Log, Position};
+use crate::registry::{DueWill, Registry};
+use crate::retained::Retained;
+use crate::routes::Routes;
+use crate::time::Time;
+
+/// What every connection of a broker shares; the driver keeps it in an `Arc`.
+///
+/// Locks are taken in one order, each for one short step and none across a call into the driver:
+/// registry, routes, a shard of the retained store, a mailbox or slot. A waker may be called under one of them and
+/// must do no more than schedule its task.
+#[derive(Debug)]
+pub struct Hub {
+    pub(crate) config: Config,
+    pub(crate) policy: Arc<dyn Policy>,
+    pub(crate) log: Log,
+    pub(crate) budget: Arc<Budget>,
+    pub(crate) retained: Retained,
+    registry: Mutex<Registry>,
+    routes: RwLock<Arc<Routes>>,
+    /// One slot per connection that has not closed, so that shutdown reaches it.
+    slots: Mutex<BTreeMap<ConnectionId, Arc<Slot>>>,
+    shutting_down: AtomicBool,
+    pub(crate) dropped_wills: AtomicU64,
+}
+
+/// Figures about a broker at one moment.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Figures {
+    /// Connections that have not closed.
+    pub connections: usize,
+    /// Sessions, connected or not.
+    pub sessions: usize,
+    /// Sessions that outlive their network connection.
+    pub stored_sessions: usize,
+    /// Subscriptions of all Sessions.
+    pub subscriptions: usize,
+    /// Retained messages.
+    pub retained_messages: usize,
+    /// Allocated bytes of all messages held.
+    pub buffered_bytes: usize,
+    /// Will Messages that could not be published because a queue was full.
+    pub dropped_wills: u64,
+}
+
+impl Hub {
+    /// A broker without connections that allows everybody everything.
+    #[must_use]
+    pub fn new(config: Config) -> Self {
+        Self::with_policy(config, Arc::new(AllowAll))
+    }
+
+    /// A broker without connections that asks `policy` about every publish, subscription and delivery.
+    #[must_use]
+    pub fn with_policy(config: Config, policy: Arc<dyn Policy>) -> Self {
+        Self {
+            log: Log::new(config.durability),
+            budget: Budget::new(config.buffered_bytes),
+            retained: Retained::new(config.retained_messages, config.retained_bytes),
+            registry: Mutex::new(Registry::new(config.seed)),
+            routes: RwLock::default(),
+            slots: Mutex::default(),
+            shutting_down: AtomicBool::new(false),
+            dropped_wills: AtomicU64::new(0),
+            policy,
+            config,
+        }
+    }
+
+    /// What the broker is set to.
+    #[must_use]
+    pub const fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// Fires what is due by `now`: ends of dormant Sessions and delayed Will Messages, in the order of their times.
+    pub fn handle_timeout(&self, now: Time) {
+        loop {
+            let Some((at, wills)) = self.registry().fire(self, now) else { break };
+            for will in wills {
+                self.publish_will(at, &will);
+            }
+        }
+    }
+
+    /// When [`Hub::handle_timeout`] is due next. It changes with every connection that closes.
+    #[must_use]
+    pub fn next_timeout(&self) -> Option<Time> {
+        self.registry().next_timeout()
+    }
+
+    /// Asks every connection to send DISCONNECT 0x8B (Server shutting down) and to close; later ones are refused.
+    pub fn shut_down(&self, _now: Time) {
+        self.shutting_down.store(true, Ordering::Release);
+        for slot in self.slots().values() {
+            slot.wake();
+        }
+    }
+
+    /// Whether [`Hub::shut_down`] was called.
+    #[must_use]
+    pub fn is_shutting_down(&self) -> bool {
+        self.shutting_down.load(Ordering::Acquire)
+    }
+
+    /// The end of the log of persistent records.
+    #[must_use]
+    pub fn log_end(&self) -> Position {
+        self.log.end()
+    }
+
+    /// The store says that the log is durable up to `position`; what waited for that leaves.
+    pub fn durable_up_to(&self, position: Position) {
+        self.log.set_durable(position);
+        for slot in self.slots().values() {
+            slot.wake();
+        }
+    }
+
+    /// Figures about the broker now.
+    #[must_use]
+    pub fn figures(&self) -> Figures {
+        let (sessions, stored_sessions) = self.registry().counts();
+        Figures {
+            connections: self.slots().len(),
+            sessions,
+            stored_sessions,
+            subscriptions: self.routes().subscriptions(),
+            retained_messages: self.retained.messages(),
+            buffered_bytes: self.budget.used(),
+            dropped_wills: self.dropped_wills.load(Ordering::Relaxed),
+        }
+    }
+
+    /// The one place where a policy decides.
+    pub(crate) fn allows(&self, subject: Subject<'_>, action: Action<'_>) -> bool {
+        self.policy.allows(subject, action)
+    }
+
+    pub(crate) fn registry(&self) -> MutexGuard<'_, Registry> {
+        // Peer input never panics; if a defect does, the other connections go on with what is consistent per entry.
+        self.registry.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The current snapshot.
+    pub(crate) fn routes(&self) -> Arc<Routes> {
+        Arc::clone(&self.routes.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Publishes a changed snapshot. Only the registry calls this.
+    pub(crate) fn change_routes<T>(&self, change: impl FnOnce(&mut Routes) -> T) -> T {
+        let mut routes = self.routes.write().unwrap_or_else(PoisonError::into_inner);
+        change(Arc::make_mut(&mut routes))
+    }
+
+    fn slots(&self) -> MutexGuard<'_, BTreeMap<ConnectionId, Arc<Slot>>> {
+        self.slots.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn add_slot(&self, id: ConnectionId, slot: &Arc<Slot>) {
+        self.slots().insert(id, Arc::clone(slot));
+    }
+
+    pub(crate) fn remove_slot(&self, id: ConnectionId) {
+        self.slots().remove(&id);
+    }
+
+    /// Publishes a Will Message; one that a full queue refuses is lost and counted.
+    pub(crate) fn publish_will(&self, now: Time, due: &DueWill) {
+        let subject = Subject { client_id: &due.client_id, principal: &due.principal };
+        if !self.allows(subject, Action::Publish(&due.will.topic)) {
+            return;
+        }
+        let publisher = crate::fanout::Publisher { client_id: &due.client_id, turn: due.turn, after: Position::START };
+        if self.publish(now, &due.will.incoming(), publisher).is_err() {
+            self.dropped_wills.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+}

@@ -1,0 +1,227 @@
+//! The bounded queue of one Session, and how others get its owner's attention.
+//!
+//! It is made with the Session and outlives network connections, so that a publish to an offline Session is the same
+//! push as to a connected one. What is in flight still counts against the bound: a message leaves the account when it
+//! is acknowledged, sent at QoS 0, dropped or expired.
+
+use core::task::Waker;
+use std::collections::VecDeque;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use quince_codec::QoS;
+
+use crate::message::Delivery;
+
+/// What a publish to a full queue comes to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum WhenFull {
+    /// The publisher is refused: the Session is stored, and a message above QoS 0 must not be lost.
+    Refuse,
+    /// The oldest message goes.
+    DropOldest,
+}
+
+/// Room promised to one delivery that is not pushed yet.
+#[derive(Debug)]
+#[must_use = "a reservation is pushed or cancelled"]
+pub(crate) struct Reservation {
+    bytes: usize,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    queue: VecDeque<Delivery>,
+    /// Messages queued, in flight and reserved.
+    messages: usize,
+    /// Their bytes.
+    bytes: usize,
+    dropped: u64,
+    stored: bool,
+    attached: bool,
+    yield_requested: bool,
+    waker: Option<Waker>,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub(crate) struct Mailbox {
+    limit_messages: usize,
+    limit_bytes: usize,
+    state: Mutex<State>,
+}
+
+impl Mailbox {
+    pub(crate) fn new(limit_messages: usize, limit_bytes: usize) -> Self {
+        Self { limit_messages, limit_bytes, state: Mutex::new(State::default()) }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // Each change below is complete before anything can panic.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn fits(&self, state: &State, bytes: usize) -> bool {
+        state.messages < self.limit_messages && state.bytes.saturating_add(bytes) <= self.limit_bytes
+    }
+
+    /// What becomes of a message of this QoS when the queue is full.
+    pub(crate) fn when_full(&self, qos: QoS) -> WhenFull {
+        if qos > QoS::AtMostOnce && self.lock().stored { WhenFull::Refuse } else { WhenFull::DropOldest }
+    }
+
+    /// Promises room for a delivery of `bytes`, or `None` when the queue is full.
+    pub(crate) fn reserve(&self, bytes: usize) -> Option<Reservation> {
+        let mut state = self.lock();
+        if !self.fits(&state, bytes) {
+            return None;
+        }
+        state.messages += 1;
+        state.bytes += bytes;
+        Some(Reservation { bytes })
+    }
+
+    /// Gives back what [`Mailbox::reserve`] promised.
+    pub(crate) fn cancel(&self, reservation: Reservation) {
+        let Reservation { bytes } = reservation;
+        settle(&mut self.lock(), bytes);
+    }
+
+    /// Queues a delivery into the room reserved for it.
+    pub(crate) fn push_reserved(&self, delivery: Delivery, reservation: Reservation) {
+        let Reservation { bytes } = reservation;
+        let waker = {
+            let mut state = self.lock();
+            state.bytes = state.bytes.saturating_sub(bytes).saturating_add(delivery.allocated());
+            state.queue.push_back(delivery);
+            state.waker.clone()
+        };
+        wake(waker);
+    }
+
+    /// Queues a delivery that may be dropped, or may push out the oldest that may be dropped.
+    ///
+    /// From a stored Session only QoS 0 messages are pushed out: the others are owed to the client.
+    pub(crate) fn push_droppable(&self, delivery: Delivery) {
+        let bytes = delivery.allocated();
+        let waker = {
+            let mut state = self.lock();
+            while !self.fits(&state, bytes) {
+                let stored = state.stored;
+                let oldest = state.queue.iter().position(|queued| !stored || queued.qos == QoS::AtMostOnce);
+                state.dropped += 1;
+                let Some(pushed_out) = oldest.and_then(|index| state.queue.remove(index)) else { return };
+                settle(&mut state, pushed_out.allocated());
+            }
+            state.messages += 1;
+            state.bytes += bytes;
+            state.queue.push_back(delivery);
+            state.waker.clone()
+        };
+        wake(waker);
+    }
+
+    /// Takes the oldest delivery, if it is not above `qos`; it stays charged until [`Mailbox::settle`].
+    pub(crate) fn pop_up_to(&self, qos: QoS) -> Option<Delivery> {
+        self.lock().queue.pop_front_if(|delivery| delivery.qos <= qos)
+    }
+
+    /// Ends the account of a delivery taken by [`Mailbox::pop_up_to`].
+    pub(crate) fn settle(&self, bytes: usize) {
+        settle(&mut self.lock(), bytes);
+    }
+
+    /// Charges a delivery that does not come through the queue (a retained message); bounded by Receive Maximum.
+    pub(crate) fn charge(&self, bytes: usize) {
+        let mut state = self.lock();
+        state.messages += 1;
+        state.bytes = state.bytes.saturating_add(bytes);
+    }
+
+    /// Says whether the Session outlives its network connection.
+    pub(crate) fn set_stored(&self, stored: bool) {
+        self.lock().stored = stored;
+    }
+
+    pub(crate) fn is_stored(&self) -> bool {
+        self.lock().stored
+    }
+
+    /// A connection takes the Session.
+    pub(crate) fn attach(&self, waker: Option<Waker>) {
+        let mut state = self.lock();
+        state.attached = true;
+        state.yield_requested = false;
+        state.waker = waker;
+    }
+
+    /// The Session's connection has let it go.
+    pub(crate) fn detach(&self) {
+        let mut state = self.lock();
+        state.attached = false;
+        state.yield_requested = false;
+        state.waker = None;
+    }
+
+    pub(crate) fn is_attached(&self) -> bool {
+        self.lock().attached
+    }
+
+    pub(crate) fn set_waker(&self, waker: &Waker) {
+        self.lock().waker = Some(waker.clone());
+    }
+
+    /// Asks the owner to let the Session go.
+    pub(crate) fn request_yield(&self) {
+        let waker = {
+            let mut state = self.lock();
+            state.yield_requested = true;
+            state.waker.clone()
+        };
+        wake(waker);
+    }
+
+    pub(crate) fn yield_requested(&self) -> bool {
+        self.lock().yield_requested
+    }
+
+    /// Wakes the owner, if there is one.
+    pub(crate) fn wake(&self) {
+        let waker = self.lock().waker.clone();
+        wake(waker);
+    }
+
+    /// Everything that waits, oldest first; used when the Session ends.
+    pub(crate) fn drain(&self) -> VecDeque<Delivery> {
+        let mut state = self.lock();
+        let queue = core::mem::take(&mut state.queue);
+        for delivery in &queue {
+            settle(&mut state, delivery.allocated());
+        }
+        queue
+    }
+
+    /// Messages and bytes on the account.
+    #[cfg(test)]
+    pub(crate) fn account(&self) -> (usize, usize) {
+        let state = self.lock();
+        (state.messages, state.bytes)
+    }
+
+    /// How many messages were dropped because the queue was full.
+    #[cfg(test)]
+    pub(crate) fn dropped(&self) -> u64 {
+        self.lock().dropped
+    }
+}
+
+fn settle(state: &mut State, bytes: usize) {
+    state.messages = state.messages.saturating_sub(1);
+    state.bytes = state.bytes.saturating_sub(bytes);
+}
+
+/// Wakes outside of every lock: a waker may run the driver's code.
+fn wake(waker: Option<Waker>) {
+    if let Some(waker) = waker {
+        waker.wake();
+    }
+}

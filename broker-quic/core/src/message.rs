@@ -1,0 +1,143 @@
+//! An Application Message as the broker holds it: one allocation of its own, shared by all who wait for it.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use quince_codec::{Property, Properties, PropertyList, QoS};
+
+use crate::identifier::FlowId;
+use crate::position::Position;
+use crate::time::Time;
+
+/// The bytes that all messages of the process may occupy together.
+#[derive(Debug)]
+pub(crate) struct Budget {
+    limit: usize,
+    used: AtomicUsize,
+}
+
+impl Budget {
+    pub(crate) fn new(limit: usize) -> Arc<Self> {
+        Arc::new(Self { limit, used: AtomicUsize::new(0) })
+    }
+
+    pub(crate) fn used(&self) -> usize {
+        self.used.load(Ordering::Acquire)
+    }
+
+    /// Takes `bytes`, or nothing and `None` when they are not there.
+    pub(crate) fn charge(self: &Arc<Self>, bytes: usize) -> Option<Charge> {
+        let take = |used: usize| used.checked_add(bytes).filter(|&sum| sum <= self.limit);
+        self.used.fetch_update(Ordering::AcqRel, Ordering::Acquire, take).ok()?;
+        Some(Charge { budget: Arc::clone(self), bytes })
+    }
+}
+
+/// Bytes taken from a [`Budget`], given back on drop.
+#[derive(Debug)]
+pub(crate) struct Charge {
+    budget: Arc<Budget>,
+    bytes: usize,
+}
+
+impl Drop for Charge {
+    fn drop(&mut self) {
+        self.budget.used.fetch_sub(self.bytes, Ordering::AcqRel);
+    }
+}
+
+/// A message on its way in, still borrowed from the packet that carries it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Incoming<'a> {
+    pub(crate) topic: &'a str,
+    pub(crate) properties: Properties<'a>,
+    pub(crate) payload: &'a [u8],
+    pub(crate) qos: QoS,
+    pub(crate) retain: bool,
+}
+
+/// An Application Message, copied out of the bytes it came in.
+#[derive(Debug)]
+pub(crate) struct Message {
+    pub(crate) topic: Arc<str>,
+    /// What is forwarded unchanged, in the order in which it came: everything but what belongs to one hop
+    /// (Topic Alias, Subscription Identifier, Will Delay Interval) and the Message Expiry Interval, which shrinks.
+    pub(crate) properties: PropertyList,
+    pub(crate) payload: Box<[u8]>,
+    pub(crate) qos: QoS,
+    pub(crate) retain: bool,
+    pub(crate) expires: Option<Time>,
+    /// Client Identifier of the publisher, for No Local.
+    pub(crate) publisher: Arc<str>,
+    charge: Charge,
+}
+
+impl Message {
+    /// Copies `incoming` into a message of its own; `None` when the process has no room for it.
+    pub(crate) fn copy(
+        budget: &Arc<Budget>,
+        incoming: &Incoming<'_>,
+        publisher: &Arc<str>,
+        now: Time,
+    ) -> Option<Arc<Self>> {
+        let bytes = size_of::<Self>() + incoming.topic.len() + incoming.properties.raw().len() + incoming.payload.len();
+        let charge = budget.charge(bytes)?;
+        let mut properties = PropertyList::new();
+        for property in incoming.properties.iter() {
+            if is_forwarded(&property) {
+                properties.push(property);
+            }
+        }
+        let expires = incoming.properties.message_expiry_interval().map(|seconds| now.plus_secs(u64::from(seconds)));
+        Some(Arc::new(Self {
+            topic: Arc::from(incoming.topic),
+            properties,
+            payload: Box::from(incoming.payload),
+            qos: incoming.qos,
+            retain: incoming.retain,
+            expires,
+            publisher: Arc::clone(publisher),
+            charge,
+        }))
+    }
+
+    /// Bytes that this message occupies.
+    pub(crate) fn allocated(&self) -> usize {
+        self.charge.bytes
+    }
+
+    /// Whether its Message Expiry Interval has passed.
+    pub(crate) fn is_expired(&self, now: Time) -> bool {
+        self.expires.is_some_and(|at| at <= now)
+    }
+}
+
+fn is_forwarded(property: &Property<'_>) -> bool {
+    !matches!(
+        property,
+        Property::TopicAlias(_)
+            | Property::SubscriptionIdentifier(_)
+            | Property::MessageExpiryInterval(_)
+            | Property::WillDelayInterval(_)
+    )
+}
+
+/// A message for one Session, with what its subscriptions make of it.
+#[derive(Clone, Debug)]
+pub(crate) struct Delivery {
+    pub(crate) message: Arc<Message>,
+    pub(crate) flow: FlowId,
+    /// Minimum of the published and the granted QoS [MQTT5-3.8.4-8] [MQTT3-3.8.4-6].
+    pub(crate) qos: QoS,
+    pub(crate) retain: bool,
+    pub(crate) identifiers: Vec<u32>,
+    /// The delivery leaves when the log is durable up to here.
+    pub(crate) after: Position,
+}
+
+impl Delivery {
+    /// Bytes charged for this delivery while it waits or is in flight; a shared message counts in full for each Session.
+    pub(crate) fn allocated(&self) -> usize {
+        size_of::<Self>() + self.identifiers.capacity() * size_of::<u32>() + self.message.allocated()
+    }
+}

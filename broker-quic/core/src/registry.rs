@@ -1,0 +1,348 @@
+//! The only writer of what Sessions share: attach, takeover, subscriptions, expiry, delayed wills, dormant Sessions.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use quince_codec::ReasonCode;
+
+use crate::attach::{AttachRequest, Attached, Slot};
+use crate::hub::Hub;
+use crate::identifier::{FlowId, SessionId};
+use crate::mailbox::Mailbox;
+use crate::policy::Principal;
+use crate::position::Position;
+use crate::routes::Subscriber;
+use crate::seed::Seed;
+use crate::session::{NEVER, Session, Subscription, Will};
+use crate::time::Time;
+
+/// A Will Message whose time has come; published when the registry is unlocked.
+#[derive(Debug)]
+pub(crate) struct DueWill {
+    pub(crate) will: Will,
+    pub(crate) client_id: Arc<str>,
+    pub(crate) principal: Principal,
+    pub(crate) turn: u64,
+}
+
+/// The answer to an attach request.
+#[derive(Debug)]
+pub(crate) enum Attach {
+    /// The Session is here.
+    Ready(Attached),
+    /// The Session's owner was asked to yield it; the slot will be filled.
+    Waiting,
+    /// There is no room for one more stored Session.
+    Full,
+}
+
+#[derive(Debug)]
+struct Waiting {
+    slot: Arc<Slot>,
+    request: AttachRequest,
+}
+
+#[derive(Debug)]
+struct Dormant {
+    session: Box<Session>,
+    ends: Option<Time>,
+    will: Option<Time>,
+}
+
+impl Dormant {
+    fn deadline(&self) -> Option<Time> {
+        [self.ends, self.will].into_iter().flatten().min()
+    }
+}
+
+#[derive(Debug)]
+enum Owner {
+    /// A connection has the Session; another may wait for it.
+    Connection { waiting: Option<Waiting> },
+    /// Nobody has it.
+    Registry(Dormant),
+}
+
+#[derive(Debug)]
+struct Entry {
+    mailbox: Arc<Mailbox>,
+    stored: bool,
+    owner: Owner,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub(crate) struct Registry {
+    entries: BTreeMap<Arc<str>, Entry>,
+    deadlines: BTreeSet<(Time, Arc<str>)>,
+    stored: usize,
+    next_session: u64,
+    seed: Seed,
+}
+
+impl Registry {
+    pub(crate) fn new(seed: [u64; 2]) -> Self {
+        Self {
+            entries: BTreeMap::new(),
+            deadlines: BTreeSet::new(),
+            stored: 0,
+            next_session: 1,
+            seed: Seed::new(seed),
+        }
+    }
+
+    /// Sessions, and those of them that are stored.
+    pub(crate) fn counts(&self) -> (usize, usize) {
+        (self.entries.len(), self.stored)
+    }
+
+    pub(crate) fn next_timeout(&self) -> Option<Time> {
+        self.deadlines.first().map(|(at, _)| *at)
+    }
+
+    /// A Client Identifier that no Session has [MQTT5-3.1.3-6] [MQTT3-3.1.3-6].
+    pub(crate) fn assign_client_id(&mut self) -> Arc<str> {
+        loop {
+            let client_id = self.seed.next_client_id();
+            if !self.entries.contains_key(&*client_id) {
+                return client_id;
+            }
+        }
+    }
+
+    /// Gives a connection its Session, makes one, or asks the Session's owner to yield it.
+    pub(crate) fn attach(
+        &mut self,
+        hub: &Hub,
+        request: AttachRequest,
+        slot: &Arc<Slot>,
+        wills: &mut Vec<DueWill>,
+    ) -> Attach {
+        let known = self.entries.get_mut(&request.client_id);
+        let already_stored = known.as_ref().is_some_and(|entry| entry.stored);
+        if request.expiry > 0 && !already_stored && self.stored >= hub.config.stored_sessions {
+            return Attach::Full;
+        }
+        let Some(entry) = known else { return Attach::Ready(self.create(hub, &request, Position::START)) };
+        match &mut entry.owner {
+            Owner::Connection { waiting } => {
+                let displaced = waiting.replace(Waiting { slot: Arc::clone(slot), request });
+                entry.mailbox.request_yield();
+                if let Some(displaced) = displaced {
+                    displaced.slot.fill(Err(ReasonCode::SERVER_BUSY));
+                }
+                Attach::Waiting
+            }
+            Owner::Registry(_) => {
+                let Some(dormant) = self.take_dormant(&request.client_id) else { return Attach::Full };
+                Attach::Ready(self.succeed(hub, dormant.session, &request, wills))
+            }
+        }
+    }
+
+    /// A connection that waited for a Session is gone.
+    pub(crate) fn abandon(
+        &mut self,
+        hub: &Hub,
+        now: Time,
+        client_id: &Arc<str>,
+        slot: &Arc<Slot>,
+        wills: &mut Vec<DueWill>,
+    ) {
+        if let Some(Entry { owner: Owner::Connection { waiting }, .. }) = self.entries.get_mut(client_id) {
+            waiting.take_if(|waiting| Arc::ptr_eq(&waiting.slot, slot));
+        }
+        if let Some(Ok(attached)) = slot.take() {
+            self.release(hub, now, attached.session, wills);
+        }
+    }
+
+    /// A connection lets its Session go. A will that is still in it is due, at once or after its delay.
+    pub(crate) fn release(&mut self, hub: &Hub, now: Time, mut session: Box<Session>, wills: &mut Vec<DueWill>) {
+        session.mailbox.detach();
+        let client_id = Arc::clone(&session.client_id);
+        let Some(entry) = self.entries.get_mut(&client_id) else { return };
+        let Owner::Connection { waiting } = &mut entry.owner else { return };
+        let waiting = waiting.take();
+        if session.will.as_ref().is_some_and(|will| will.delay == 0) {
+            take_will(&mut session, wills);
+        }
+        let stored = session.is_stored();
+        self.set_stored(&client_id, stored);
+        if let Some(Waiting { slot, request }) = waiting {
+            if request.expiry > 0 && !stored && self.stored >= hub.config.stored_sessions {
+                slot.fill(Err(ReasonCode::QUOTA_EXCEEDED));
+            } else {
+                let attached = self.succeed(hub, session, &request, wills);
+                slot.fill(Ok(attached));
+                return;
+            }
+        }
+        if !stored {
+            self.end(hub, session, wills);
+            return;
+        }
+        let ends = (session.expiry != NEVER).then(|| now.plus_secs(u64::from(session.expiry)));
+        let will = session.will.as_ref().map(|will| now.plus_secs(u64::from(will.delay)));
+        self.make_dormant(Dormant { session, ends, will });
+    }
+
+    /// Fires the earliest deadline that is due by `now`: its time and the wills it sets free.
+    pub(crate) fn fire(&mut self, hub: &Hub, now: Time) -> Option<(Time, Vec<DueWill>)> {
+        let (at, client_id) = self.deadlines.first().filter(|(at, _)| *at <= now).cloned()?;
+        let mut wills = Vec::new();
+        let Some(mut dormant) = self.take_dormant(&client_id) else {
+            self.deadlines.remove(&(at, client_id));
+            return Some((at, wills));
+        };
+        if dormant.will.is_some_and(|due| due <= at) {
+            dormant.will = None;
+            take_will(&mut dormant.session, &mut wills);
+        }
+        if dormant.ends.is_some_and(|ends| ends <= at) {
+            self.end(hub, dormant.session, &mut wills);
+        } else {
+            self.make_dormant(dormant);
+        }
+        Some((at, wills))
+    }
+
+    /// Puts a subscription into the snapshot. The position is that of its record.
+    pub(crate) fn subscribe(
+        &mut self,
+        hub: &Hub,
+        session: &mut Session,
+        (flow, filter): (FlowId, &Arc<str>),
+        subscription: Subscription,
+    ) -> Position {
+        let subscriber = Subscriber {
+            key: session.key(flow),
+            client_id: Arc::clone(&session.client_id),
+            mailbox: Arc::clone(&session.mailbox),
+            options: subscription.options,
+            identifier: subscription.identifier,
+        };
+        hub.change_routes(|routes| routes.insert(filter, subscriber));
+        session.subscriptions.insert((flow, Arc::clone(filter)), subscription);
+        record_if(hub, session.is_stored())
+    }
+
+    /// Takes a subscription out of the snapshot; `None` when the Session does not have it.
+    pub(crate) fn unsubscribe(
+        &mut self,
+        hub: &Hub,
+        session: &mut Session,
+        flow: FlowId,
+        filter: &str,
+    ) -> Option<Position> {
+        let filter: Arc<str> = Arc::from(filter);
+        session.subscriptions.remove(&(flow, Arc::clone(&filter)))?;
+        session.cursors.retain(|cursor| cursor.flow != flow || cursor.filter != filter);
+        hub.change_routes(|routes| routes.remove(&filter, session.key(flow)));
+        Some(record_if(hub, session.is_stored()))
+    }
+
+    /// Makes a Session under a Client Identifier that has none.
+    fn create(&mut self, hub: &Hub, request: &AttachRequest, after: Position) -> Attached {
+        let id = SessionId(self.next_session);
+        self.next_session += 1;
+        let mailbox = Arc::new(Mailbox::new(hub.config.queue_messages, hub.config.queue_bytes));
+        let mut session = Session::new(id, Arc::clone(&request.client_id), Arc::clone(&mailbox));
+        session.expiry = request.expiry;
+        let entry = Entry { mailbox, stored: false, owner: Owner::Connection { waiting: None } };
+        self.entries.insert(Arc::clone(&request.client_id), entry);
+        self.set_stored(&request.client_id, session.is_stored());
+        let after = after.max(record_if(hub, session.is_stored()));
+        Attached { session: Box::new(session), present: false, after }
+    }
+
+    /// Gives a Session that its owner let go to the next connection: the same one, or a new one in its place
+    /// [MQTT5-3.1.2-4] [MQTT5-3.1.2-5] [MQTT3-3.1.2-6].
+    fn succeed(
+        &mut self,
+        hub: &Hub,
+        mut session: Box<Session>,
+        request: &AttachRequest,
+        wills: &mut Vec<DueWill>,
+    ) -> Attached {
+        let was_stored = session.is_stored();
+        if request.clean_start || !was_stored {
+            // A Session that ends here sends its will whatever the delay.
+            self.end(hub, session, wills);
+            return self.create(hub, request, record_if(hub, was_stored));
+        }
+        // The Session goes on before the Will Delay Interval has passed [MQTT5-3.1.3-9].
+        session.will = None;
+        session.expiry = request.expiry;
+        self.set_stored(&request.client_id, session.is_stored());
+        if let Some(entry) = self.entries.get_mut(&request.client_id) {
+            entry.owner = Owner::Connection { waiting: None };
+        }
+        Attached { session, present: true, after: record_if(hub, true) }
+    }
+
+    /// Ends a Session that nobody owns.
+    fn end(&mut self, hub: &Hub, mut session: Box<Session>, wills: &mut Vec<DueWill>) {
+        take_will(&mut session, wills);
+        self.set_stored(&session.client_id, false);
+        self.entries.remove(&session.client_id);
+        hub.change_routes(|routes| {
+            for (flow, filter) in session.subscriptions.keys() {
+                routes.remove(filter, session.key(*flow));
+            }
+        });
+        session.mailbox.drain();
+        record_if(hub, session.is_stored());
+    }
+
+    fn make_dormant(&mut self, dormant: Dormant) {
+        let client_id = Arc::clone(&dormant.session.client_id);
+        if let Some(deadline) = dormant.deadline() {
+            self.deadlines.insert((deadline, Arc::clone(&client_id)));
+        }
+        if let Some(entry) = self.entries.get_mut(&client_id) {
+            entry.owner = Owner::Registry(dormant);
+        }
+    }
+
+    /// Takes a dormant Session out of its entry, which is left as if a connection had it.
+    fn take_dormant(&mut self, client_id: &Arc<str>) -> Option<Dormant> {
+        let entry = self.entries.get_mut(client_id)?;
+        match core::mem::replace(&mut entry.owner, Owner::Connection { waiting: None }) {
+            Owner::Registry(dormant) => {
+                if let Some(deadline) = dormant.deadline() {
+                    self.deadlines.remove(&(deadline, Arc::clone(client_id)));
+                }
+                Some(dormant)
+            }
+            owner @ Owner::Connection { .. } => {
+                entry.owner = owner;
+                None
+            }
+        }
+    }
+
+    fn set_stored(&mut self, client_id: &Arc<str>, stored: bool) {
+        if let Some(entry) = self.entries.get_mut(client_id) {
+            self.stored -= usize::from(entry.stored);
+            self.stored += usize::from(stored);
+            entry.stored = stored;
+            entry.mailbox.set_stored(stored);
+        }
+    }
+}
+
+fn record_if(hub: &Hub, stored: bool) -> Position {
+    if stored { hub.log.append() } else { Position::START }
+}
+
+fn take_will(session: &mut Session, wills: &mut Vec<DueWill>) {
+    if let Some(will) = session.will.take() {
+        wills.push(DueWill {
+            will,
+            client_id: Arc::clone(&session.client_id),
+            principal: session.principal.clone(),
+            turn: session.turn,
+        });
+    }
+}
