@@ -6,6 +6,8 @@
 
 use std::collections::VecDeque;
 
+use quince_codec::QoS;
+
 use crate::position::Position;
 
 /// Which packets must keep their order behind the gate.
@@ -19,6 +21,32 @@ pub(crate) enum Lane {
     AtLeastOnce,
     /// PUBLISH at QoS 2, and PUBREL.
     ExactlyOnce,
+}
+
+impl Lane {
+    /// The lane of a PUBLISH.
+    pub(crate) const fn of(qos: QoS) -> Self {
+        match qos {
+            QoS::AtMostOnce => Self::AtMostOnce,
+            QoS::AtLeastOnce => Self::AtLeastOnce,
+            QoS::ExactlyOnce => Self::ExactlyOnce,
+        }
+    }
+}
+
+/// Where a packet stands to the durability gate.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Gate {
+    /// The packet leaves when the log is durable up to here.
+    pub(crate) after: Position,
+    /// How far the log is durable now.
+    pub(crate) durable: Position,
+}
+
+impl Gate {
+    fn is_open(self) -> bool {
+        self.after <= self.durable
+    }
 }
 
 const LANES: usize = 4;
@@ -65,8 +93,8 @@ impl Outbox {
     }
 
     /// Whether a packet of this lane would leave at once.
-    pub(crate) fn is_free(&self, lane: Lane, after: Position, durable: Position) -> bool {
-        after <= durable && self.held[lane as usize].is_empty()
+    pub(crate) fn is_free(&self, lane: Lane, gate: Gate) -> bool {
+        gate.is_open() && self.held[lane as usize].is_empty()
     }
 
     /// Whether a CONNACK is held; until it leaves, no other packet may be put in.
@@ -75,12 +103,12 @@ impl Outbox {
     }
 
     /// Puts the CONNACK in, which everything else waits behind.
-    pub(crate) fn push_first(&mut self, bytes: &[u8], after: Position, durable: Position) {
-        if after <= durable {
+    pub(crate) fn push_first(&mut self, bytes: &[u8], gate: Gate) {
+        if gate.is_open() {
             self.push(bytes);
         } else {
             self.held_bytes += bytes.len();
-            self.first = Some(Held { after, bytes: Box::from(bytes) });
+            self.first = Some(Held { after: gate.after, bytes: Box::from(bytes) });
         }
     }
 
@@ -89,13 +117,13 @@ impl Outbox {
         self.ready.extend_from_slice(bytes);
     }
 
-    /// Puts in a packet that leaves when the log is durable up to `after`, and behind its lane.
-    pub(crate) fn push_after(&mut self, bytes: &[u8], lane: Lane, after: Position, durable: Position) {
-        if self.is_free(lane, after, durable) {
+    /// Puts in a packet that leaves when its gate opens, and behind its lane.
+    pub(crate) fn push_after(&mut self, bytes: &[u8], lane: Lane, gate: Gate) {
+        if self.is_free(lane, gate) {
             self.push(bytes);
         } else {
             self.held_bytes += bytes.len();
-            self.held[lane as usize].push_back(Held { after, bytes: Box::from(bytes) });
+            self.held[lane as usize].push_back(Held { after: gate.after, bytes: Box::from(bytes) });
         }
     }
 
@@ -153,14 +181,16 @@ impl Outbox {
 mod tests {
     use super::*;
 
-    const NOW: Position = Position::START;
+    fn after(records: u64) -> Gate {
+        Gate { after: Position::new(records), durable: Position::START }
+    }
 
     #[test]
     fn acknowledgements_keep_their_order_behind_a_held_one() {
         let mut outbox = Outbox::new(100);
-        outbox.push_after(b"a1", Lane::Acknowledgement, Position::new(2), NOW);
-        outbox.push_after(b"a2", Lane::Acknowledgement, Position::new(1), NOW);
-        outbox.push_after(b"a3", Lane::Acknowledgement, NOW, NOW);
+        outbox.push_after(b"a1", Lane::Acknowledgement, after(2));
+        outbox.push_after(b"a2", Lane::Acknowledgement, after(1));
+        outbox.push_after(b"a3", Lane::Acknowledgement, after(0));
         assert_eq!(outbox.writable(), b"");
         outbox.release(Position::new(1));
         assert_eq!(outbox.writable(), b"", "a2 is durable but must not pass a1");
@@ -171,8 +201,8 @@ mod tests {
     #[test]
     fn deliveries_and_pingresp_pass_held_acknowledgements() {
         let mut outbox = Outbox::new(100);
-        outbox.push_after(b"ack", Lane::Acknowledgement, Position::new(1), NOW);
-        outbox.push_after(b"qos1", Lane::AtLeastOnce, NOW, NOW);
+        outbox.push_after(b"ack", Lane::Acknowledgement, after(1));
+        outbox.push_after(b"qos1", Lane::AtLeastOnce, after(0));
         outbox.push(b"pingresp");
         assert_eq!(outbox.writable(), b"qos1pingresp");
         outbox.release(Position::new(1));
@@ -182,7 +212,7 @@ mod tests {
     #[test]
     fn nothing_passes_a_held_connack() {
         let mut outbox = Outbox::new(100);
-        outbox.push_first(b"connack", Position::new(3), NOW);
+        outbox.push_first(b"connack", after(3));
         assert!(outbox.awaits_connack());
         outbox.release(Position::new(2));
         assert_eq!(outbox.writable(), b"");
@@ -196,7 +226,7 @@ mod tests {
         let mut outbox = Outbox::new(4);
         outbox.push(b"abc");
         assert!(outbox.has_room());
-        outbox.push_after(b"d", Lane::ExactlyOnce, Position::new(1), NOW);
+        outbox.push_after(b"d", Lane::ExactlyOnce, after(1));
         assert!(!outbox.has_room());
         outbox.mark_written(1);
         assert!(outbox.has_room());

@@ -1,16 +1,17 @@
 //! The sending side of one network connection: what was agreed at CONNECT, and packets into the outbox.
 
+use std::sync::Arc;
+
 use quince_codec::{
-    Acknowledgement, ConnAck, Disconnect, Packet, PacketId, Properties, Property, PropertyList, ReasonCode, SubAck,
-    UnsubAck, Version,
+    Acknowledgement, ConnAck, Disconnect, Packet, PacketId, Properties, Property, PropertyList, Publish, ReasonCode,
+    SubAck, UnsubAck, Version,
 };
 
 use super::ending::Ending;
 use crate::aliases::{IncomingAliases, OutgoingAliases};
-use crate::outbox::{Lane, Outbox};
-use crate::position::{Log, Position};
+use crate::outbox::{Gate, Lane, Outbox};
 
-/// Which acknowledgement a message's handshake is at.
+/// Which packet of a message's handshake is due.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Step {
     PubAck,
@@ -37,6 +38,10 @@ impl Step {
     }
 }
 
+/// The packet does not fit the client's Maximum Packet Size, so it must not be sent [MQTT5-3.1.2-24].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct TooLarge;
+
 /// See the module.
 #[derive(Debug)]
 pub(crate) struct Link {
@@ -45,7 +50,7 @@ pub(crate) struct Link {
     pub(crate) maximum_packet_size: u32,
     /// How many QoS 1 and 2 messages may be in flight to the client.
     pub(crate) window: usize,
-    /// Whether Reason Strings may go with every packet [MQTT5-3.1.2-29].
+    /// Whether a Reason String may go with every packet [MQTT5-3.1.2-29].
     pub(crate) problem_information: bool,
     pub(crate) incoming_aliases: IncomingAliases,
     pub(crate) outgoing_aliases: OutgoingAliases,
@@ -68,82 +73,142 @@ impl Link {
         }
     }
 
-    /// Encodes a packet into `scratch`; false when the client would not take one of this size [MQTT5-3.1.2-24].
-    fn encode(&mut self, packet: &Packet<'_>) -> bool {
+    /// Encodes a packet into `scratch`, unless the client would not take it.
+    fn encode(&mut self, packet: &Packet<'_>) -> Result<(), TooLarge> {
         self.scratch.clear();
-        let fits = |length: usize| u32::try_from(length).is_ok_and(|length| length <= self.maximum_packet_size);
-        packet.encoded_len(self.version).is_ok_and(fits) && packet.encode(self.version, &mut self.scratch).is_ok()
+        let length = packet.encoded_len(self.version).map_err(|_| TooLarge)?;
+        if u32::try_from(length).is_ok_and(|length| length <= self.maximum_packet_size) {
+            packet.encode(self.version, &mut self.scratch).map_err(|_| TooLarge)
+        } else {
+            Err(TooLarge)
+        }
     }
 
-    /// Encodes what `make` makes with a Reason String, or without one where it is not wanted or does not fit.
-    fn encode_with_reason(
-        &mut self,
-        code: ReasonCode,
-        allowed: bool,
-        make: &dyn for<'a> Fn(Properties<'a>) -> Packet<'a>,
-    ) -> bool {
-        if self.version == Version::V5_0 && allowed && code.is_error() {
-            let mut properties = PropertyList::new();
+    /// Encodes the packet with a Reason String, or the one without where it does not fit.
+    fn encode_either(&mut self, full: &Packet<'_>, bare: &Packet<'_>) -> Result<(), TooLarge> {
+        self.encode(full).or_else(|TooLarge| self.encode(bare))
+    }
+
+    /// A Reason String for an error, where the client takes one with this packet.
+    fn reason(&self, code: ReasonCode, always: bool) -> PropertyList {
+        let mut properties = PropertyList::new();
+        if self.version == Version::V5_0 && code.is_error() && (always || self.problem_information) {
             properties.push(Property::ReasonString(code.name()));
-            if self.encode(&make(properties.as_properties())) {
-                return true;
-            }
         }
-        self.encode(&make(Properties::EMPTY))
+        properties
     }
 
     /// An acknowledgement or PUBREL.
     pub(crate) fn send_step(
         &mut self,
-        log: &Log,
         step: Step,
         packet_id: PacketId,
         reason_code: ReasonCode,
-        after: Position,
+        gate: Gate,
     ) -> Result<(), Ending> {
-        let make = |properties| step.packet(Acknowledgement { packet_id, reason_code, properties });
-        if !self.encode_with_reason(reason_code, self.problem_information, &make) {
-            return Err(Ending::error(ReasonCode::PACKET_TOO_LARGE));
-        }
-        self.outbox.push_after(&self.scratch, step.lane(), after, log.durable());
+        let reason = self.reason(reason_code, false);
+        let packet = |properties| step.packet(Acknowledgement { packet_id, reason_code, properties });
+        self.encode_either(&packet(reason.as_properties()), &packet(Properties::EMPTY)).map_err(too_large)?;
+        self.outbox.push_after(&self.scratch, step.lane(), gate);
         Ok(())
     }
 
     /// SUBACK.
-    pub(crate) fn send_sub_ack(
-        &mut self,
-        log: &Log,
-        packet_id: PacketId,
-        codes: &[u8],
-        after: Position,
-    ) -> Result<(), Ending> {
+    pub(crate) fn send_sub_ack(&mut self, packet_id: PacketId, codes: &[u8], gate: Gate) -> Result<(), Ending> {
         let worst = ReasonCode(codes.iter().copied().max().unwrap_or(0));
-        let make = |properties| Packet::SubAck(SubAck { packet_id, properties, codes });
-        self.send_codes(log, worst, &make, after)
-    }
-
-    /// UNSUBACK.
-    pub(crate) fn send_unsub_ack(
-        &mut self,
-        log: &Log,
-        packet_id: PacketId,
-        codes: &[u8],
-        after: Position,
-    ) -> Result<(), Ending> {
-        // Version 3.1.1 has no codes here.
-        let codes = if self.version == Version::V5_0 { codes } else { &[] };
-        let make = |properties| Packet::UnsubAck(UnsubAck { packet_id, properties, codes });
-        self.send_codes(log, ReasonCode::SUCCESS, &make, after)
-    }
-
-    fn send_codes<'c>(
-        &mut self,
-        log: &Log,
-        worst: ReasonCode,
-        make: &dyn Fn(Properties<'c>) -> Packet<'c>,
-        after: Position,
-    ) -> Result<(), Ending> {
-        let _ = (log, worst, make, after);
+        let reason = self.reason(worst, false);
+        let packet = |properties| Packet::SubAck(SubAck { packet_id, properties, codes });
+        self.encode_either(&packet(reason.as_properties()), &packet(Properties::EMPTY)).map_err(too_large)?;
+        self.outbox.push_after(&self.scratch, Lane::Acknowledgement, gate);
         Ok(())
     }
+
+    /// UNSUBACK; version 3.1.1 has no codes in it.
+    pub(crate) fn send_unsub_ack(&mut self, packet_id: PacketId, codes: &[u8], gate: Gate) -> Result<(), Ending> {
+        let codes = match self.version {
+            Version::V5_0 => codes,
+            Version::V3_1_1 => &[],
+        };
+        self.encode(&Packet::UnsubAck(UnsubAck { packet_id, properties: Properties::EMPTY, codes }))
+            .map_err(too_large)?;
+        self.outbox.push_after(&self.scratch, Lane::Acknowledgement, gate);
+        Ok(())
+    }
+
+    /// PINGRESP, which waits for nothing.
+    pub(crate) fn send_ping_resp(&mut self) -> Result<(), Ending> {
+        self.encode(&Packet::PingResp).map_err(too_large)?;
+        self.outbox.push(&self.scratch);
+        Ok(())
+    }
+
+    /// A CONNACK that accepts.
+    pub(crate) fn send_connack(
+        &mut self,
+        session_present: bool,
+        properties: Properties<'_>,
+        gate: Gate,
+    ) -> Result<(), TooLarge> {
+        self.encode(&Packet::ConnAck(ConnAck { session_present, code: 0, properties }))?;
+        self.outbox.push_first(&self.scratch, gate);
+        Ok(())
+    }
+
+    /// A CONNACK that refuses. It is left out when the client would not take it.
+    pub(crate) fn send_refusal(&mut self, code: u8) {
+        let reason = self.reason(ReasonCode(code), true);
+        let packet = |properties| Packet::ConnAck(ConnAck { session_present: false, code, properties });
+        if self.encode_either(&packet(reason.as_properties()), &packet(Properties::EMPTY)).is_ok() {
+            self.outbox.push(&self.scratch);
+        }
+    }
+
+    /// DISCONNECT, which only version 5.0 has from the server. It is left out when the client would not take it.
+    pub(crate) fn send_disconnect(&mut self, reason_code: ReasonCode) {
+        if self.version != Version::V5_0 {
+            return;
+        }
+        let reason = self.reason(reason_code, true);
+        let packet = |properties| Packet::Disconnect(Disconnect { reason_code, properties });
+        if self.encode_either(&packet(reason.as_properties()), &packet(Properties::EMPTY)).is_ok() {
+            self.outbox.push(&self.scratch);
+        }
+    }
+
+    /// PUBLISH, with a Topic Alias where that is allowed. `properties` are those of the message without an alias.
+    pub(crate) fn send_publish(
+        &mut self,
+        publish: &Publish<'_>,
+        topic: &Arc<str>,
+        gate: Gate,
+    ) -> Result<(), TooLarge> {
+        let lane = Lane::of(publish.qos);
+        // A packet that sets an alias and one that uses it must not be able to pass each other.
+        if self.outbox.is_free(lane, gate) && self.encode_with_alias(publish, topic).is_ok() {
+            self.outbox.push(&self.scratch);
+            return Ok(());
+        }
+        self.encode(&Packet::Publish(publish.clone()))?;
+        self.outbox.push_after(&self.scratch, lane, gate);
+        Ok(())
+    }
+
+    fn encode_with_alias(&mut self, publish: &Publish<'_>, topic: &Arc<str>) -> Result<(), TooLarge> {
+        let known = self.outgoing_aliases.find(topic);
+        let alias = known.or_else(|| self.outgoing_aliases.next()).ok_or(TooLarge)?;
+        let mut properties = PropertyList::new();
+        properties.push(Property::TopicAlias(alias));
+        publish.properties.iter().for_each(|property| properties.push(property));
+        let topic_or_none = if known.is_some() { "" } else { publish.topic };
+        let packet = Publish { topic: topic_or_none, properties: properties.as_properties(), ..publish.clone() };
+        self.encode(&Packet::Publish(packet))?;
+        if known.is_none() {
+            self.outgoing_aliases.set_next(topic);
+        }
+        Ok(())
+    }
+}
+
+fn too_large(_: TooLarge) -> Ending {
+    Ending::error(ReasonCode::PACKET_TOO_LARGE)
 }

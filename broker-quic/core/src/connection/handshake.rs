@@ -1,0 +1,235 @@
+//! From CONNECT to CONNACK.
+
+use core::fmt;
+use std::sync::Arc;
+
+use quince_codec::{
+    ConnectReturnCode, Connect, Property, PropertyList, ReasonCode, Version, Will as ConnectWill,
+};
+
+use super::ending::{ClosedBy, Ending, LastWord};
+use super::link::Link;
+use crate::aliases::{IncomingAliases, OutgoingAliases};
+use crate::attach::{AttachRequest, Attached};
+use crate::config::Config;
+use crate::hub::Hub;
+use crate::identifier::ConnectionId;
+use crate::outbox::Gate;
+use crate::policy::{Action, Principal, Subject};
+use crate::session::{NEVER, Session, Will};
+
+/// What the driver must have somebody judge; the answer goes to
+/// [`Connection::authenticated`](crate::Connection::authenticated).
+#[derive(Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct AuthenticationRequest {
+    /// The connection that asks.
+    pub connection: ConnectionId,
+    /// The version that the client speaks.
+    pub version: Version,
+    /// The Client Identifier, also when the broker assigned it.
+    pub client_id: Arc<str>,
+    /// The User Name.
+    pub user_name: Option<String>,
+    /// The Password.
+    pub password: Option<Vec<u8>>,
+}
+
+impl fmt::Debug for AuthenticationRequest {
+    /// Leaves the password out.
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("AuthenticationRequest")
+            .field("connection", &self.connection)
+            .field("version", &self.version)
+            .field("client_id", &self.client_id)
+            .field("user_name", &self.user_name)
+            .field("has_password", &self.password.is_some())
+            .finish()
+    }
+}
+
+/// A CONNECT that is well-formed and within the limits, on its way to CONNACK.
+#[derive(Debug)]
+pub(crate) struct Pending {
+    pub(crate) request: AttachRequest,
+    version: Version,
+    assigned: bool,
+    /// Keep Alive as it will be enforced, in seconds.
+    pub(crate) keep_alive: u16,
+    keep_alive_limited: bool,
+    expiry_limited: bool,
+    will: Option<Will>,
+    pub(crate) principal: Principal,
+}
+
+/// A refusal of CONNECT in the words of its version.
+pub(crate) fn refusal(version: Version, code: ReasonCode) -> Ending {
+    let last_word = match version {
+        Version::V5_0 => LastWord::ConnAck(code.0),
+        // What has no return code is closed without CONNACK [MQTT3-3.2.2-6].
+        Version::V3_1_1 => match ConnectReturnCode::from_reason_code(code) {
+            Some(return_code) => LastWord::ConnAck(return_code.0),
+            None => LastWord::Nothing,
+        },
+    };
+    Ending { code, by: ClosedBy::Server, last_word }
+}
+
+impl Pending {
+    /// Judges what the bytes of a CONNECT do not show: the broker's limits and abilities.
+    pub(crate) fn of(hub: &Hub, connect: &Connect<'_>) -> Result<Self, Ending> {
+        let version = connect.version;
+        let refuse = |code| refusal(version, code);
+        let config = &hub.config;
+        if hub.is_shutting_down() {
+            return Err(refuse(ReasonCode::SERVER_UNAVAILABLE));
+        }
+        if connect.client_id.len() > config.client_id_length {
+            return Err(refuse(ReasonCode::CLIENT_IDENTIFIER_NOT_VALID));
+        }
+        let assigned = connect.client_id.is_empty();
+        if assigned && version == Version::V3_1_1 && !connect.clean_start {
+            // [MQTT3-3.1.3-8]
+            return Err(refuse(ReasonCode::CLIENT_IDENTIFIER_NOT_VALID));
+        }
+        // No method of enhanced authentication is offered [MQTT5-4.12.0-1].
+        if connect.properties.authentication_method().is_some() {
+            return Err(refuse(ReasonCode::BAD_AUTHENTICATION_METHOD));
+        }
+        if connect.properties.user_properties().count() > config.user_properties {
+            return Err(refuse(ReasonCode::QUOTA_EXCEEDED));
+        }
+        let will = connect.will.as_ref().map(|will| store_will(hub, will)).transpose().map_err(refuse)?;
+        let wanted_expiry = match version {
+            Version::V5_0 => connect.properties.session_expiry_interval().unwrap_or(0),
+            // CleanSession 1 ends with the connection; 0 has no end of its own [MQTT3-3.1.2-4] [MQTT3-3.1.2-6].
+            Version::V3_1_1 if connect.clean_start => 0,
+            Version::V3_1_1 => NEVER,
+        };
+        let expiry = wanted_expiry.min(config.session_expiry_maximum);
+        let keep_alive = limit_keep_alive(connect.keep_alive, config.keep_alive_maximum);
+        let client_id = if assigned { hub.registry().assign_client_id() } else { Arc::from(connect.client_id) };
+        Ok(Self {
+            request: AttachRequest { client_id, clean_start: connect.clean_start, expiry },
+            version,
+            assigned,
+            // Version 3.1.1 cannot be told of another Keep Alive, so its own counts.
+            keep_alive: if version == Version::V5_0 { keep_alive } else { connect.keep_alive },
+            keep_alive_limited: keep_alive != connect.keep_alive,
+            expiry_limited: expiry != wanted_expiry,
+            will,
+            principal: Principal::anonymous(),
+        })
+    }
+
+    pub(crate) fn authentication_request(
+        &self,
+        connection: ConnectionId,
+        connect: &Connect<'_>,
+    ) -> AuthenticationRequest {
+        AuthenticationRequest {
+            connection,
+            version: self.version,
+            client_id: Arc::clone(&self.request.client_id),
+            user_name: connect.user_name.map(String::from),
+            password: connect.password.map(Vec::from),
+        }
+    }
+
+    /// Asks the policy about the Will Message, once it is known who the client is.
+    pub(crate) fn check_will(&self, hub: &Hub) -> Result<(), Ending> {
+        let Some(will) = &self.will else { return Ok(()) };
+        let subject = Subject { client_id: &self.request.client_id, principal: &self.principal };
+        if hub.allows(subject, Action::Publish(&will.topic)) {
+            Ok(())
+        } else {
+            Err(refusal(self.version, ReasonCode::NOT_AUTHORIZED))
+        }
+    }
+
+    /// Makes the Session this connection's and puts CONNACK into the outbox. On an error the Session comes back.
+    pub(crate) fn accept(
+        self,
+        hub: &Hub,
+        link: &mut Link,
+        attached: Attached,
+    ) -> Result<Box<Session>, (Ending, Box<Session>)> {
+        let Attached { mut session, present, after } = attached;
+        let gate = Gate { after, durable: hub.log.durable() };
+        let properties = self.connack_properties(&hub.config);
+        if link.send_connack(present, properties.as_properties(), gate).is_err() {
+            // The client's Maximum Packet Size leaves no room for what it must know.
+            return Err((Ending::silent(ReasonCode::PACKET_TOO_LARGE), session));
+        }
+        session.will = self.will;
+        session.principal = self.principal;
+        session.flows.values_mut().for_each(crate::flow::Flow::begin_connection);
+        Ok(session)
+    }
+
+    fn connack_properties(&self, config: &Config) -> PropertyList {
+        let mut properties = PropertyList::new();
+        if self.version != Version::V5_0 {
+            return properties;
+        }
+        if self.expiry_limited {
+            properties.push(Property::SessionExpiryInterval(self.request.expiry));
+        }
+        properties.push(Property::ReceiveMaximum(config.receive_maximum));
+        properties.push(Property::MaximumPacketSize(config.packet_after_connack));
+        if self.assigned {
+            // [MQTT5-3.1.3-7]
+            properties.push(Property::AssignedClientIdentifier(&self.request.client_id));
+        }
+        properties.push(Property::TopicAliasMaximum(config.topic_alias_maximum));
+        if self.keep_alive_limited {
+            properties.push(Property::ServerKeepAlive(self.keep_alive));
+        }
+        properties
+    }
+}
+
+impl Link {
+    /// Takes over what the client announced in CONNECT.
+    pub(crate) fn agree(&mut self, config: &Config, connect: &Connect<'_>) {
+        let properties = connect.properties;
+        self.version = connect.version;
+        self.maximum_packet_size = properties.maximum_packet_size().unwrap_or(u32::MAX);
+        self.window = usize::from(properties.receive_maximum().unwrap_or(u16::MAX).min(config.receive_maximum));
+        self.problem_information = properties.request_problem_information().unwrap_or(true);
+        self.incoming_aliases = IncomingAliases::new(config.topic_alias_maximum);
+        let outgoing = properties.topic_alias_maximum().unwrap_or(0).min(config.topic_alias_maximum);
+        self.outgoing_aliases = OutgoingAliases::new(outgoing);
+    }
+}
+
+/// Keep Alive 0 is none at all, which is longer than any maximum.
+fn limit_keep_alive(wanted: u16, maximum: Option<u16>) -> u16 {
+    match maximum {
+        Some(maximum) if wanted == 0 || wanted > maximum => maximum,
+        _ => wanted,
+    }
+}
+
+fn store_will(hub: &Hub, will: &ConnectWill<'_>) -> Result<Will, ReasonCode> {
+    if will.topic.split('/').count() > hub.config.topic_levels {
+        return Err(ReasonCode::TOPIC_NAME_INVALID);
+    }
+    if will.properties.user_properties().count() > hub.config.user_properties {
+        return Err(ReasonCode::QUOTA_EXCEEDED);
+    }
+    let bytes = size_of::<Will>() + will.topic.len() + will.payload.len() + will.properties.raw().len();
+    let charge = hub.budget.charge(bytes).ok_or(ReasonCode::QUOTA_EXCEEDED)?;
+    let mut properties = PropertyList::new();
+    will.properties.iter().for_each(|property| properties.push(property));
+    Ok(Will {
+        topic: Box::from(will.topic),
+        properties,
+        payload: Box::from(will.payload),
+        qos: will.qos,
+        retain: will.retain,
+        delay: will.properties.will_delay_interval().unwrap_or(0),
+        _charge: charge,
+    })
+}

@@ -1,0 +1,106 @@
+//! SUBSCRIBE and UNSUBSCRIBE.
+
+use std::sync::Arc;
+
+use quince_codec::{QoS, ReasonCode, RetainHandling, Subscribe, Unsubscribe, Version};
+
+use super::ending::Ending;
+use super::exchange::Exchange;
+use crate::policy::Action;
+use crate::position::Position;
+use crate::retained::Cursor;
+use crate::routes::Route;
+use crate::session::Subscription;
+
+impl Exchange<'_> {
+    pub(crate) fn on_subscribe(&mut self, subscribe: &Subscribe<'_>) -> Result<(), Ending> {
+        self.check_user_properties(subscribe.properties.user_properties().count())?;
+        let identifier = subscribe.properties.subscription_identifiers().next();
+        // The whole packet is judged before any of it takes effect [MQTT5-3.8.3-4].
+        let no_local_shared = |subscription: &quince_codec::Subscription<'_>| {
+            subscription.options.no_local && Route::of(subscription.filter).share.is_some()
+        };
+        if subscribe.subscriptions.iter().any(|subscription| no_local_shared(&subscription)) {
+            return Err(Ending::error(ReasonCode::PROTOCOL_ERROR));
+        }
+        let mut codes = Vec::new();
+        let mut after = Position::START;
+        for subscription in subscribe.subscriptions.iter() {
+            let wanted = Subscription { options: subscription.options, identifier };
+            let code = match self.subscribe(subscription.filter, wanted) {
+                Ok((granted, record)) => {
+                    after = after.max(record);
+                    granted as u8
+                }
+                Err(refused) => match self.link.version {
+                    Version::V5_0 => refused.0,
+                    // The one failure that it has [MQTT3-3.9.3-2].
+                    Version::V3_1_1 => 0x80,
+                },
+            };
+            codes.push(code);
+        }
+        let gate = self.gate(after);
+        self.link.send_sub_ack(subscribe.packet_id, &codes, gate)
+    }
+
+    /// Makes one subscription, or says why not.
+    fn subscribe(&mut self, filter: &str, wanted: Subscription) -> Result<(QoS, Position), ReasonCode> {
+        let route = Route::of(filter);
+        if filter.split('/').count() > self.hub.config.topic_levels || is_broken_share(filter, route) {
+            return Err(ReasonCode::TOPIC_FILTER_INVALID);
+        }
+        if !self.is_allowed(Action::Subscribe(filter)) {
+            return Err(ReasonCode::NOT_AUTHORIZED);
+        }
+        let filter: Arc<str> = Arc::from(filter);
+        let key = (self.flow, Arc::clone(&filter));
+        let is_new = !self.session.subscriptions.contains_key(&key);
+        if is_new && self.session.subscriptions.len() >= self.hub.config.subscriptions_per_session {
+            return Err(ReasonCode::QUOTA_EXCEEDED);
+        }
+        let record = self.hub.registry().subscribe(self.hub, self.session, (self.flow, &filter), wanted);
+        let granted = wanted.options.qos;
+        // [MQTT5-3.3.1-9] [MQTT5-3.3.1-10] [MQTT5-3.3.1-11] [MQTT3-3.3.1-6]; none for a shared subscription.
+        let reads_retained = match wanted.options.retain_handling {
+            RetainHandling::SendAtSubscribe => true,
+            RetainHandling::SendIfNew => is_new,
+            RetainHandling::DoNotSend => false,
+        };
+        if reads_retained && route.share.is_none() {
+            self.session.cursors.retain(|cursor| cursor.flow != self.flow || cursor.filter != filter);
+            self.session.cursors.push_back(Cursor::new(self.flow, filter, granted, wanted.identifier));
+        }
+        Ok((granted, record))
+    }
+
+    pub(crate) fn on_unsubscribe(&mut self, unsubscribe: &Unsubscribe<'_>) -> Result<(), Ending> {
+        self.check_user_properties(unsubscribe.properties.user_properties().count())?;
+        let mut codes = Vec::new();
+        let mut after = Position::START;
+        for filter in unsubscribe.filters.iter() {
+            let removed = self.hub.registry().unsubscribe(self.hub, self.session, self.flow, filter);
+            after = after.max(removed.unwrap_or_default());
+            let code = if removed.is_some() { ReasonCode::SUCCESS } else { ReasonCode::NO_SUBSCRIPTION_EXISTED };
+            codes.push(code.0);
+        }
+        let gate = self.gate(after);
+        self.link.send_unsub_ack(unsubscribe.packet_id, &codes, gate)
+    }
+
+    fn check_user_properties(&self, count: usize) -> Result<(), Ending> {
+        if count > self.hub.config.user_properties {
+            return Err(Ending::error(ReasonCode::QUOTA_EXCEEDED));
+        }
+        Ok(())
+    }
+}
+
+/// Whether a filter starts as a shared subscription and does not go on as one: the share name must not be empty nor
+/// hold a wildcard, and a filter must follow [MQTT5-4.8.2-1] [MQTT5-4.8.2-2].
+fn is_broken_share(filter: &str, route: Route<'_>) -> bool {
+    match route.share {
+        Some(share) => share.is_empty() || share.contains(['+', '#']) || route.filter.is_empty(),
+        None => filter == "$share" || filter.starts_with("$share/"),
+    }
+}
