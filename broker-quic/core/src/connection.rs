@@ -388,7 +388,7 @@ impl Connection {
                     self.last_packet = now;
                     self.process_frame(now, &frame, None);
                 }
-                Err(error) => self.end_by_error(now, error),
+                Err(error) => self.end_by_error(now, error, None),
             }
         }
     }
@@ -403,7 +403,7 @@ impl Connection {
         let packet = match frame.decode(self.link.version) {
             Ok(packet) => packet,
             Err(error) => {
-                self.end_by_error(now, error);
+                self.end_by_error(now, error, frame.connect_version());
                 return;
             }
         };
@@ -476,11 +476,15 @@ impl Connection {
         }
     }
 
-    fn end_by_error(&mut self, now: Time, error: DecodeError) {
+    /// `asked` is the version that a broken CONNECT asks for.
+    fn end_by_error(&mut self, now: Time, error: DecodeError, asked: Option<Version>) {
         let (version, state) = match self.state {
-            State::AwaitingConnect { .. } => (None, ConnectionState::AwaitingConnect),
+            State::AwaitingConnect { .. } => (asked, ConnectionState::AwaitingConnect),
             _ => (Some(self.link.version), ConnectionState::Connected),
         };
+        if let Some(version) = version {
+            self.link.version = version;
+        }
         let ending = match error_response(error, version, state) {
             ErrorResponse::ConnAck(code) => {
                 Ending { code: ReasonCode(code), by: ClosedBy::Server, last_word: LastWord::ConnAck(code) }

@@ -116,7 +116,7 @@ impl Hub {
         if !matched && shard.is_none() {
             return Ok(Published { matched, after: Position::START });
         }
-        let Some(message) = Message::copy(&self.budget, incoming, publisher.client_id, now) else {
+        let Some(message) = Message::copy(&self.budget, incoming, now) else {
             // QoS 0 may be lost; the others are the publisher's until they are acknowledged.
             return unless_droppable(incoming.qos, Published { matched, after: Position::START });
         };

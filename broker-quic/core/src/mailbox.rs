@@ -142,10 +142,6 @@ impl Mailbox {
         self.lock().stored = stored;
     }
 
-    pub(crate) fn is_stored(&self) -> bool {
-        self.lock().stored
-    }
-
     /// A connection takes the Session.
     pub(crate) fn attach(&self, waker: Option<Waker>) {
         let mut state = self.lock();
@@ -182,12 +178,6 @@ impl Mailbox {
 
     pub(crate) fn yield_requested(&self) -> bool {
         self.lock().yield_requested
-    }
-
-    /// Wakes the owner, if there is one.
-    pub(crate) fn wake(&self) {
-        let waker = self.lock().waker.clone();
-        wake(waker);
     }
 
     /// Everything that waits, oldest first; used when the Session ends.

@@ -65,21 +65,13 @@ pub(crate) struct Message {
     pub(crate) properties: PropertyList,
     pub(crate) payload: Box<[u8]>,
     pub(crate) qos: QoS,
-    pub(crate) retain: bool,
     pub(crate) expires: Option<Time>,
-    /// Client Identifier of the publisher, for No Local.
-    pub(crate) publisher: Arc<str>,
     charge: Charge,
 }
 
 impl Message {
     /// Copies `incoming` into a message of its own; `None` when the process has no room for it.
-    pub(crate) fn copy(
-        budget: &Arc<Budget>,
-        incoming: &Incoming<'_>,
-        publisher: &Arc<str>,
-        now: Time,
-    ) -> Option<Arc<Self>> {
+    pub(crate) fn copy(budget: &Arc<Budget>, incoming: &Incoming<'_>, now: Time) -> Option<Arc<Self>> {
         let bytes = size_of::<Self>() + incoming.topic.len() + incoming.properties.raw().len() + incoming.payload.len();
         let charge = budget.charge(bytes)?;
         let mut properties = PropertyList::new();
@@ -94,9 +86,7 @@ impl Message {
             properties,
             payload: Box::from(incoming.payload),
             qos: incoming.qos,
-            retain: incoming.retain,
             expires,
-            publisher: Arc::clone(publisher),
             charge,
         }))
     }

@@ -100,7 +100,7 @@ impl Exchange<'_> {
             self.session.mailbox.settle(delivery.allocated());
             return;
         }
-        let Some(packet_id) = self.session.flow(self.flow).free_packet_id() else {
+        let Some(packet_id) = self.session.flow(delivery.flow).free_packet_id() else {
             self.session.mailbox.settle(delivery.allocated());
             return;
         };
@@ -109,7 +109,7 @@ impl Exchange<'_> {
             delivery.after = delivery.after.max(self.record());
         }
         match self.send_publish(&delivery, Some(packet_id), Sending::First) {
-            Ok(()) => self.session.flow(self.flow).put_in_flight(packet_id, delivery),
+            Ok(()) => self.session.flow(delivery.flow).put_in_flight(packet_id, delivery),
             // As if it had been sent and acknowledged [MQTT5-3.1.2-25].
             Err(TooLarge) => self.session.mailbox.settle(delivery.allocated()),
         }

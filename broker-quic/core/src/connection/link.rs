@@ -106,6 +106,11 @@ impl Link {
         reason_code: ReasonCode,
         gate: Gate,
     ) -> Result<(), Ending> {
+        let reason_code = match self.version {
+            Version::V5_0 => reason_code,
+            // It has no Reason Codes.
+            Version::V3_1_1 => ReasonCode::SUCCESS,
+        };
         let reason = self.reason(reason_code, false);
         let packet = |properties| step.packet(Acknowledgement { packet_id, reason_code, properties });
         self.encode_either(&packet(reason.as_properties()), &packet(Properties::EMPTY)).map_err(too_large)?;

@@ -16,13 +16,6 @@ impl Exchange<'_> {
     pub(crate) fn on_subscribe(&mut self, subscribe: &Subscribe<'_>) -> Result<(), Ending> {
         self.check_user_properties(subscribe.properties.user_properties().count())?;
         let identifier = subscribe.properties.subscription_identifiers().next();
-        // The whole packet is judged before any of it takes effect [MQTT5-3.8.3-4].
-        let no_local_shared = |subscription: &quince_codec::Subscription<'_>| {
-            subscription.options.no_local && Route::of(subscription.filter).share.is_some()
-        };
-        if subscribe.subscriptions.iter().any(|subscription| no_local_shared(&subscription)) {
-            return Err(Ending::error(ReasonCode::PROTOCOL_ERROR));
-        }
         let mut codes = Vec::new();
         let mut after = Position::START;
         for subscription in subscribe.subscriptions.iter() {

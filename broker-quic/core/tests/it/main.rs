@@ -1,0 +1,15 @@
+//! The core as its clients see it, in virtual time.
+
+mod connect;
+mod deliver;
+mod durability;
+mod errors;
+mod limits;
+mod net;
+mod qos;
+mod retain;
+mod session;
+mod shared;
+mod subscribe;
+mod takeover;
+mod will;
