@@ -15,7 +15,10 @@ pub(crate) struct IncomingAliases {
 impl IncomingAliases {
     /// Aliases from 1 to `maximum`, the announced Topic Alias Maximum.
     pub(crate) fn new(maximum: u16) -> Self {
-        Self { maximum, topics: BTreeMap::new() }
+        Self {
+            maximum,
+            topics: BTreeMap::new(),
+        }
     }
 
     /// The topic that a PUBLISH with this alias means; a topic that is not empty is what the alias stands for from
@@ -25,7 +28,11 @@ impl IncomingAliases {
             return Err(ReasonCode::TOPIC_ALIAS_INVALID);
         }
         if topic.is_empty() {
-            return self.topics.get(&alias).cloned().ok_or(ReasonCode::PROTOCOL_ERROR);
+            return self
+                .topics
+                .get(&alias)
+                .cloned()
+                .ok_or(ReasonCode::PROTOCOL_ERROR);
         }
         let topic: Arc<str> = Arc::from(topic);
         self.topics.insert(alias, Arc::clone(&topic));
@@ -45,7 +52,11 @@ pub(crate) struct OutgoingAliases {
 impl OutgoingAliases {
     /// Aliases from 1 to `maximum` [MQTT5-3.1.2-26]; 0 means none [MQTT5-3.1.2-27].
     pub(crate) fn new(maximum: u16) -> Self {
-        Self { maximum, topics: Vec::new(), oldest: 0 }
+        Self {
+            maximum,
+            topics: Vec::new(),
+            oldest: 0,
+        }
     }
 
     /// The alias that stands for a topic.
@@ -59,7 +70,11 @@ impl OutgoingAliases {
         if self.maximum == 0 {
             return None;
         }
-        let index = if self.topics.len() < usize::from(self.maximum) { self.topics.len() } else { self.oldest };
+        let index = if self.topics.len() < usize::from(self.maximum) {
+            self.topics.len()
+        } else {
+            self.oldest
+        };
         u16::try_from(index + 1).ok()
     }
 
@@ -81,8 +96,14 @@ mod tests {
     #[test]
     fn incoming_aliases_are_those_from_one_to_the_maximum() {
         let mut aliases = IncomingAliases::new(2);
-        assert_eq!(aliases.resolve(0, "a"), Err(ReasonCode::TOPIC_ALIAS_INVALID));
-        assert_eq!(aliases.resolve(3, "a"), Err(ReasonCode::TOPIC_ALIAS_INVALID));
+        assert_eq!(
+            aliases.resolve(0, "a"),
+            Err(ReasonCode::TOPIC_ALIAS_INVALID)
+        );
+        assert_eq!(
+            aliases.resolve(3, "a"),
+            Err(ReasonCode::TOPIC_ALIAS_INVALID)
+        );
         assert_eq!(aliases.resolve(2, ""), Err(ReasonCode::PROTOCOL_ERROR));
         assert_eq!(aliases.resolve(2, "a").as_deref(), Ok("a"));
         assert_eq!(aliases.resolve(2, "b").as_deref(), Ok("b"));

@@ -21,7 +21,8 @@ use crate::policy::{Policy, Principal};
 use crate::time::Time;
 
 /// Answers an authentication request, or leaves it open (`None`) for [`VirtualBroker::answer`].
-pub type Authenticator = Box<dyn FnMut(&AuthenticationRequest) -> Option<Result<Principal, ReasonCode>> + Send>;
+pub type Authenticator =
+    Box<dyn FnMut(&AuthenticationRequest) -> Option<Result<Principal, ReasonCode>> + Send>;
 
 /// A waker that remembers that it was called.
 #[derive(Debug, Default)]
@@ -148,7 +149,10 @@ impl VirtualBroker {
 
     /// Takes what the broker has sent since the last call; it can be read after a close too.
     pub fn read(&mut self, id: ConnectionId) -> Vec<u8> {
-        self.peers.get_mut(&id).map(|peer| core::mem::take(&mut peer.received)).unwrap_or_default()
+        self.peers
+            .get_mut(&id)
+            .map(|peer| core::mem::take(&mut peer.received))
+            .unwrap_or_default()
     }
 
     /// The client ends its side behind what it sent.
@@ -218,7 +222,10 @@ impl VirtualBroker {
     /// When the next timer of the broker is due.
     #[must_use]
     pub fn next_timeout(&self) -> Option<Time> {
-        let connections = self.peers.values().filter_map(|peer| peer.connection.next_timeout());
+        let connections = self
+            .peers
+            .values()
+            .filter_map(|peer| peer.connection.next_timeout());
         connections.chain(self.hub.next_timeout()).min()
     }
 
@@ -233,7 +240,11 @@ impl VirtualBroker {
             self.now = self.now.max(due);
             self.hub.handle_timeout(self.now);
             for peer in self.peers.values_mut() {
-                if peer.connection.next_timeout().is_some_and(|at| at <= self.now) {
+                if peer
+                    .connection
+                    .next_timeout()
+                    .is_some_and(|at| at <= self.now)
+                {
                     peer.connection.handle_timeout(self.now);
                 }
             }
@@ -295,7 +306,9 @@ impl Peer {
         let mut happened = false;
         loop {
             let writable = self.connection.writable(FlowId::CONTROL);
-            let count = self.room.map_or(writable.len(), |room| room.min(writable.len()));
+            let count = self
+                .room
+                .map_or(writable.len(), |room| room.min(writable.len()));
             if count == 0 {
                 return happened;
             }

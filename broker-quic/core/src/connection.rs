@@ -26,7 +26,8 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use quince_codec::{
-    ConnectionState, DecodeError, ErrorResponse, Frame, Framer, Packet, PacketType, ReasonCode, Version, error_response,
+    ConnectionState, DecodeError, ErrorResponse, Frame, Framer, Packet, PacketType, ReasonCode,
+    Version, error_response,
 };
 
 pub use self::ending::ClosedBy;
@@ -39,7 +40,7 @@ use crate::attach::{Attached, Slot};
 use crate::hub::Hub;
 use crate::identifier::{ConnectionId, FlowId};
 use crate::policy::Principal;
-use crate::registry::Attach;
+use crate::registry::{Aftermath, Attach};
 use crate::session::Session;
 use crate::time::Time;
 
@@ -65,13 +66,25 @@ pub enum Output {
 
 #[derive(Debug)]
 enum State {
-    AwaitingConnect { deadline: Time },
-    Authenticating { pending: Box<Pending>, deadline: Time },
+    AwaitingConnect {
+        deadline: Time,
+    },
+    Authenticating {
+        pending: Box<Pending>,
+        deadline: Time,
+    },
     /// Waits for the older connection of the Session to yield it.
-    Attaching { pending: Box<Pending>, deadline: Time },
+    Attaching {
+        pending: Box<Pending>,
+        deadline: Time,
+    },
     Connected(Box<Session>),
     /// The last bytes leave.
-    Closing { deadline: Time, code: ReasonCode, by: ClosedBy },
+    Closing {
+        deadline: Time,
+        code: ReasonCode,
+        by: ClosedBy,
+    },
     Closed,
 }
 
@@ -114,7 +127,9 @@ impl Connection {
         Self {
             framer: Framer::new(hub.config.packet_before_connack),
             link: Link::new(hub.config.outbox_bytes),
-            state: State::AwaitingConnect { deadline: now + hub.config.connect_timeout },
+            state: State::AwaitingConnect {
+                deadline: now + hub.config.connect_timeout,
+            },
             hub,
             id,
             slot,
@@ -136,7 +151,11 @@ impl Connection {
     /// Sets who is woken when a message, a takeover, a Session, durability or a shutdown waits for
     /// [`Connection::advance`].
     pub fn set_waker(&mut self, waker: &Waker) {
-        if self.waker.as_ref().is_some_and(|known| known.will_wake(waker)) {
+        if self
+            .waker
+            .as_ref()
+            .is_some_and(|known| known.will_wake(waker))
+        {
             return;
         }
         self.waker = Some(waker.clone());
@@ -216,13 +235,17 @@ impl Connection {
         if !matches!(self.state, State::Authenticating { .. }) {
             return;
         }
-        let State::Authenticating { mut pending, .. } = core::mem::replace(&mut self.state, State::Closed) else {
+        let State::Authenticating { mut pending, .. } =
+            core::mem::replace(&mut self.state, State::Closed)
+        else {
             return;
         };
-        let verdict = answer.map_err(|code| refusal(self.link.version, code)).and_then(|principal| {
-            pending.principal = principal;
-            pending.check_will(&self.hub)
-        });
+        let verdict = answer
+            .map_err(|code| refusal(self.link.version, code))
+            .and_then(|principal| {
+                pending.principal = principal;
+                pending.check_will(&self.hub)
+            });
         match verdict {
             Ok(()) => self.attach(now, pending),
             Err(ending) => self.end(now, ending),
@@ -238,13 +261,24 @@ impl Connection {
         }
         match &self.state {
             // There is no version yet to say it in.
-            State::AwaitingConnect { .. } => self.end(now, Ending::silent(ReasonCode::KEEP_ALIVE_TIMEOUT)),
-            State::Authenticating { .. } => {
-                self.end(now, refusal(self.link.version, ReasonCode::SERVER_UNAVAILABLE));
+            State::AwaitingConnect { .. } => {
+                self.end(now, Ending::silent(ReasonCode::KEEP_ALIVE_TIMEOUT))
             }
-            State::Attaching { .. } => self.end(now, refusal(self.link.version, ReasonCode::SERVER_BUSY)),
+            State::Authenticating { .. } => {
+                self.end(
+                    now,
+                    refusal(self.link.version, ReasonCode::SERVER_UNAVAILABLE),
+                );
+            }
+            State::Attaching { .. } => {
+                self.end(now, refusal(self.link.version, ReasonCode::SERVER_BUSY))
+            }
             State::Connected(_) => {
-                if self.paused.as_ref().is_some_and(|paused| paused.give_up <= now) {
+                if self
+                    .paused
+                    .as_ref()
+                    .is_some_and(|paused| paused.give_up <= now)
+                {
                     self.end(now, Ending::error(ReasonCode::QUOTA_EXCEEDED));
                 } else if self.keep_alive_deadline().is_some_and(|at| at <= now) {
                     // [MQTT5-3.1.2-22] [MQTT3-3.1.2-24]
@@ -266,8 +300,14 @@ impl Connection {
             | State::Attaching { deadline, .. }
             | State::Closing { deadline, .. } => Some(*deadline),
             State::Connected(_) => {
-                let paused = self.paused.as_ref().map(|paused| paused.retry.min(paused.give_up));
-                [paused, self.keep_alive_deadline()].into_iter().flatten().min()
+                let paused = self
+                    .paused
+                    .as_ref()
+                    .map(|paused| paused.retry.min(paused.give_up));
+                [paused, self.keep_alive_deadline()]
+                    .into_iter()
+                    .flatten()
+                    .min()
             }
             State::Closed => None,
         }
@@ -292,13 +332,19 @@ impl Connection {
 
     /// The flows that have bytes which may leave now.
     pub fn flows_with_output(&self) -> impl Iterator<Item = FlowId> + use<> {
-        (!self.link.outbox.writable().is_empty()).then_some(FlowId::CONTROL).into_iter()
+        (!self.link.outbox.writable().is_empty())
+            .then_some(FlowId::CONTROL)
+            .into_iter()
     }
 
     /// The bytes that may leave now on a flow.
     #[must_use]
     pub fn writable(&mut self, flow: FlowId) -> &[u8] {
-        if flow == FlowId::CONTROL { self.link.outbox.writable() } else { &[] }
+        if flow == FlowId::CONTROL {
+            self.link.outbox.writable()
+        } else {
+            &[]
+        }
     }
 
     /// The first `bytes` of [`Connection::writable`] were handed to the transport.
@@ -319,7 +365,10 @@ impl Connection {
     fn keep_alive_deadline(&self) -> Option<Time> {
         // While reading is paused by us, the client's packets cannot be seen.
         let counts = self.keep_alive > 0 && self.paused.is_none();
-        counts.then(|| self.last_packet.plus_millis(u64::from(self.keep_alive) * 1500))
+        counts.then(|| {
+            self.last_packet
+                .plus_millis(u64::from(self.keep_alive) * 1500)
+        })
     }
 
     fn takes_packets(&self) -> bool {
@@ -333,8 +382,13 @@ impl Connection {
         self.retry_paused(now);
         self.process_input(now);
         if let State::Connected(session) = &mut self.state {
-            let mut exchange =
-                Exchange { hub: &self.hub, link: &mut self.link, session, flow: FlowId::CONTROL, now };
+            let mut exchange = Exchange {
+                hub: &self.hub,
+                link: &mut self.link,
+                session,
+                flow: FlowId::CONTROL,
+                now,
+            };
             if let Err(ending) = exchange.deliver() {
                 self.end(now, ending);
             }
@@ -356,11 +410,18 @@ impl Connection {
         }
         if self.hub.is_shutting_down() {
             match self.state {
-                State::AwaitingConnect { .. } => self.end(now, Ending::silent(ReasonCode::SERVER_SHUTTING_DOWN)),
-                State::Authenticating { .. } | State::Attaching { .. } => {
-                    self.end(now, refusal(self.link.version, ReasonCode::SERVER_UNAVAILABLE));
+                State::AwaitingConnect { .. } => {
+                    self.end(now, Ending::silent(ReasonCode::SERVER_SHUTTING_DOWN))
                 }
-                State::Connected(_) => self.end(now, Ending::error(ReasonCode::SERVER_SHUTTING_DOWN)),
+                State::Authenticating { .. } | State::Attaching { .. } => {
+                    self.end(
+                        now,
+                        refusal(self.link.version, ReasonCode::SERVER_UNAVAILABLE),
+                    );
+                }
+                State::Connected(_) => {
+                    self.end(now, Ending::error(ReasonCode::SERVER_SHUTTING_DOWN))
+                }
                 State::Closing { .. } | State::Closed => {}
             }
         }
@@ -395,7 +456,9 @@ impl Connection {
 
     /// Handles a packet, for the first time or again; `give_up` is set when it is tried again.
     fn process_frame(&mut self, now: Time, frame: &Frame, give_up: Option<Time>) {
-        if matches!(self.state, State::AwaitingConnect { .. }) && frame.packet_type() != Some(PacketType::Connect) {
+        if matches!(self.state, State::AwaitingConnect { .. })
+            && frame.packet_type() != Some(PacketType::Connect)
+        {
             // The first packet must be CONNECT; there is no version yet to say it in [MQTT5-3.1.0-1] [MQTT3-3.1.0-1].
             self.end(now, Ending::silent(ReasonCode::PROTOCOL_ERROR));
             return;
@@ -413,13 +476,23 @@ impl Connection {
             }
             return;
         };
-        let mut exchange = Exchange { hub: &self.hub, link: &mut self.link, session, flow: FlowId::CONTROL, now };
+        let mut exchange = Exchange {
+            hub: &self.hub,
+            link: &mut self.link,
+            session,
+            flow: FlowId::CONTROL,
+            now,
+        };
         match exchange.handle(&packet) {
             Ok(Handled::Done) => {}
             Ok(Handled::TryAgain) => {
                 let give_up = give_up.unwrap_or(now + self.hub.config.pause_limit);
                 let retry = now.plus_millis(TRY_AGAIN_AFTER);
-                self.paused = Some(Paused { frame: frame.clone(), retry, give_up });
+                self.paused = Some(Paused {
+                    frame: frame.clone(),
+                    retry,
+                    give_up,
+                });
             }
             Err(ending) => self.end(now, ending),
         }
@@ -429,19 +502,32 @@ impl Connection {
         self.link.agree(&self.hub.config, connect);
         match Pending::of(&self.hub, connect) {
             Ok(pending) => {
-                self.outputs.push_back(Output::Authenticate(pending.authentication_request(self.id, connect)));
+                self.outputs.push_back(Output::Authenticate(
+                    pending.authentication_request(self.id, connect),
+                ));
                 let deadline = now + self.hub.config.authentication_timeout;
-                self.state = State::Authenticating { pending: Box::new(pending), deadline };
+                self.state = State::Authenticating {
+                    pending: Box::new(pending),
+                    deadline,
+                };
             }
             Err(ending) => self.end(now, ending),
         }
     }
 
     fn attach(&mut self, now: Time, pending: Box<Pending>) {
-        let mut wills = Vec::new();
-        let answer = self.hub.registry().attach(&self.hub, pending.request.clone(), &self.slot, &mut wills);
-        wills.iter().for_each(|will| self.hub.publish_will(now, will));
-        self.state = State::Attaching { pending, deadline: now + self.hub.config.yield_timeout };
+        let mut aftermath = Aftermath::default();
+        let answer = self.hub.registry().attach(
+            &self.hub,
+            pending.request.clone(),
+            &self.slot,
+            &mut aftermath,
+        );
+        self.hub.settle(now, aftermath);
+        self.state = State::Attaching {
+            pending,
+            deadline: now + self.hub.config.yield_timeout,
+        };
         match answer {
             Attach::Ready(attached) => self.attached(now, Ok(attached)),
             Attach::Full => self.attached(now, Err(ReasonCode::QUOTA_EXCEEDED)),
@@ -452,7 +538,10 @@ impl Connection {
 
     /// The wait for the Session is over.
     fn attached(&mut self, now: Time, outcome: Result<Attached, ReasonCode>) {
-        let State::Attaching { pending, .. } = core::mem::replace(&mut self.state, State::Closed) else { return };
+        let State::Attaching { pending, .. } = core::mem::replace(&mut self.state, State::Closed)
+        else {
+            return;
+        };
         let attached = match outcome {
             Ok(attached) => attached,
             Err(code) => {
@@ -464,7 +553,8 @@ impl Connection {
         match pending.accept(&self.hub, &mut self.link, attached) {
             Ok(session) => {
                 session.mailbox.attach(self.waker.clone());
-                self.framer.set_max_packet_size(self.hub.config.packet_after_connack);
+                self.framer
+                    .set_max_packet_size(self.hub.config.packet_after_connack);
                 self.keep_alive = keep_alive;
                 self.last_packet = now;
                 self.state = State::Connected(session);
@@ -482,13 +572,14 @@ impl Connection {
             State::AwaitingConnect { .. } => (asked, ConnectionState::AwaitingConnect),
             _ => (Some(self.link.version), ConnectionState::Connected),
         };
-        if let Some(version) = version {
-            self.link.version = version;
-        }
+        // A version that is not spoken here is answered in the form of 3.1.1.
+        self.link.version = version.unwrap_or(Version::V3_1_1);
         let ending = match error_response(error, version, state) {
-            ErrorResponse::ConnAck(code) => {
-                Ending { code: ReasonCode(code), by: ClosedBy::Server, last_word: LastWord::ConnAck(code) }
-            }
+            ErrorResponse::ConnAck(code) => Ending {
+                code: ReasonCode(code),
+                by: ClosedBy::Server,
+                last_word: LastWord::ConnAck(code),
+            },
             ErrorResponse::Disconnect(code) => Ending::error(code),
             ErrorResponse::Close => Ending::silent(ReasonCode::MALFORMED_PACKET),
         };
@@ -502,15 +593,23 @@ impl Connection {
             return;
         }
         let deadline = now + self.hub.config.flush_timeout;
-        let closing = State::Closing { deadline, code: ending.code, by: ending.by };
-        let mut wills = Vec::new();
+        let closing = State::Closing {
+            deadline,
+            code: ending.code,
+            by: ending.by,
+        };
+        let mut aftermath = Aftermath::default();
         match core::mem::replace(&mut self.state, closing) {
             State::Connected(session) => {
-                self.hub.registry().release(&self.hub, now, session, &mut wills);
+                self.hub
+                    .registry()
+                    .release(&self.hub, now, session, &mut aftermath);
             }
             State::Attaching { pending, .. } => {
                 let client_id = &pending.request.client_id;
-                self.hub.registry().abandon(&self.hub, now, client_id, &self.slot, &mut wills);
+                self.hub
+                    .registry()
+                    .abandon(&self.hub, now, client_id, &self.slot, &mut aftermath);
             }
             _ => {}
         }
@@ -524,7 +623,7 @@ impl Connection {
             LastWord::Disconnect(code) => self.link.send_disconnect(code),
             LastWord::Nothing => {}
         }
-        wills.iter().for_each(|will| self.hub.publish_will(now, will));
+        self.hub.settle(now, aftermath);
     }
 
     /// Gives out the close; nothing more leaves.

@@ -72,6 +72,7 @@ impl<'a> Target<'a> {
             retain: self.retain,
             identifiers: self.identifiers,
             after,
+            shared: self.subscriber.shared.clone(),
         }
     }
 }
@@ -95,9 +96,19 @@ impl Hub {
             // The snapshot is taken before the push, so that a subscriber in it finds the message or is told later.
             return self.spread(now, incoming, publisher, None);
         }
-        let published = self.spread(now, incoming, publisher, Some(&mut self.retained.shard(incoming.topic)));
+        let published = self.spread(
+            now,
+            incoming,
+            publisher,
+            Some(&mut self.retained.shard(incoming.topic)),
+        );
         if published.is_err() && self.retained.sweep(now) {
-            return self.spread(now, incoming, publisher, Some(&mut self.retained.shard(incoming.topic)));
+            return self.spread(
+                now,
+                incoming,
+                publisher,
+                Some(&mut self.retained.shard(incoming.topic)),
+            );
         }
         published
     }
@@ -114,13 +125,23 @@ impl Hub {
         let targets = merge_plain(&matches, incoming, publisher);
         let matched = !targets.is_empty() || !matches.shared.is_empty();
         if !matched && shard.is_none() {
-            return Ok(Published { matched, after: Position::START });
+            return Ok(Published {
+                matched,
+                after: Position::START,
+            });
         }
         let Some(message) = Message::copy(&self.budget, incoming, now) else {
             // QoS 0 may be lost; the others are the publisher's until they are acknowledged.
-            return unless_droppable(incoming.qos, Published { matched, after: Position::START });
+            return unless_droppable(
+                incoming.qos,
+                Published {
+                    matched,
+                    after: Position::START,
+                },
+            );
         };
-        let planned = plan(targets, &matches, incoming, publisher, &message).ok_or(QuotaExceeded)?;
+        let planned =
+            plan(targets, &matches, incoming, publisher, &message).ok_or(QuotaExceeded)?;
         let mut after = Position::START;
         if let Some(shard) = shard {
             match retain(shard, &message) {
@@ -132,7 +153,12 @@ impl Hub {
                 }
             }
         }
-        for Planned { subscriber, delivery, reservation } in planned {
+        for Planned {
+            subscriber,
+            delivery,
+            reservation,
+        } in planned
+        {
             match reservation {
                 Some(reservation) => {
                     after = self.log.append();
@@ -162,8 +188,58 @@ fn retain(shard: &mut Shard<'_>, message: &Arc<Message>) -> Result<(), QuotaExce
     Err(QuotaExceeded)
 }
 
+impl Hub {
+    /// Offers a QoS 1 message, whose receiver's Session ended before it acknowledged, to another member of the shared
+    /// subscription, as section 4.8.2 advises. At QoS 2 that is forbidden [MQTT5-4.8.2-5].
+    pub(crate) fn offer_again(&self, now: Time, orphan: &Delivery) {
+        let message = &orphan.message;
+        if message.is_expired(now) {
+            return;
+        }
+        let routes = self.routes();
+        let groups = routes.matches(&message.topic).shared;
+        let group = groups.iter().find(|members| {
+            members
+                .first()
+                .is_some_and(|member| member.shared == orphan.shared)
+        });
+        let Some(members) = group else { return };
+        let incoming = Incoming {
+            topic: &message.topic,
+            properties: message.properties.as_properties(),
+            payload: &message.payload,
+            qos: orphan.qos,
+            retain: orphan.retain,
+        };
+        let nobody = Arc::from("");
+        let publisher = Publisher {
+            client_id: &nobody,
+            turn: 0,
+            after: orphan.after,
+        };
+        if let Some(Planned {
+            subscriber,
+            delivery,
+            reservation,
+        }) = pick(members, &incoming, publisher, message)
+        {
+            match reservation {
+                Some(reservation) => {
+                    self.log.append();
+                    subscriber.mailbox.push_reserved(delivery, reservation);
+                }
+                None => subscriber.mailbox.push_droppable(delivery),
+            }
+        }
+    }
+}
+
 fn unless_droppable(qos: QoS, published: Published) -> Result<Published, QuotaExceeded> {
-    if qos == QoS::AtMostOnce { Ok(published) } else { Err(QuotaExceeded) }
+    if qos == QoS::AtMostOnce {
+        Ok(published)
+    } else {
+        Err(QuotaExceeded)
+    }
 }
 
 fn merge_plain<'a>(
@@ -206,7 +282,9 @@ fn plan<'a>(
         }
     }
     for members in &matches.shared {
-        let member = complete.then(|| pick(members, incoming, publisher, message)).flatten();
+        let member = complete
+            .then(|| pick(members, incoming, publisher, message))
+            .flatten();
         match member {
             Some(delivery) => planned.push(delivery),
             None => {
@@ -229,7 +307,9 @@ fn pick<'a>(
     publisher: Publisher<'_>,
     message: &Arc<Message>,
 ) -> Option<Planned<'a>> {
-    let count = u64::try_from(members.len()).ok().filter(|&count| count > 0)?;
+    let count = u64::try_from(members.len())
+        .ok()
+        .filter(|&count| count > 0)?;
     let first = usize::try_from(publisher.turn % count).unwrap_or(0);
     let in_turn = || members[first..].iter().chain(&members[..first]);
     let (connected, away): (Vec<&&Subscriber>, Vec<&&Subscriber>) =
@@ -240,12 +320,24 @@ fn pick<'a>(
         .find_map(|member| make_room(Target::of(member, incoming), message, publisher.after))
 }
 
-fn make_room<'a>(target: Target<'a>, message: &Arc<Message>, after: Position) -> Option<Planned<'a>> {
+fn make_room<'a>(
+    target: Target<'a>,
+    message: &Arc<Message>,
+    after: Position,
+) -> Option<Planned<'a>> {
     let subscriber = target.subscriber;
     let refuses = subscriber.mailbox.when_full(target.qos) == WhenFull::Refuse;
     let delivery = target.delivery(message, after);
-    let reservation = if refuses { Some(subscriber.mailbox.reserve(delivery.allocated())?) } else { None };
-    Some(Planned { subscriber, delivery, reservation })
+    let reservation = if refuses {
+        Some(subscriber.mailbox.reserve(delivery.allocated())?)
+    } else {
+        None
+    };
+    Some(Planned {
+        subscriber,
+        delivery,
+        reservation,
+    })
 }
 
 fn cancel(planned: Planned<'_>) {

@@ -56,7 +56,9 @@ impl Flow {
     /// A new network connection takes the Session: what is in flight is due again, in its order
     /// [MQTT5-4.4.0-1] [MQTT3-4.4.0-1], and the quotas start anew.
     pub(crate) fn begin_connection(&mut self) {
-        self.outgoing.values_mut().for_each(|in_flight| in_flight.sent = false);
+        self.outgoing
+            .values_mut()
+            .for_each(|in_flight| in_flight.sent = false);
         self.resend = self.outgoing.keys().copied().collect();
         self.sent = 0;
         self.incoming.values_mut().for_each(|here| *here = false);
@@ -113,7 +115,14 @@ impl Flow {
         let place = self.next_place;
         self.next_place += 1;
         self.sent += usize::from(sent);
-        self.outgoing.insert(place, InFlight { packet_id, stage, sent });
+        self.outgoing.insert(
+            place,
+            InFlight {
+                packet_id,
+                stage,
+                sent,
+            },
+        );
         self.by_packet_id.insert(packet_id, place);
     }
 
@@ -194,9 +203,11 @@ impl Flow {
 
     /// Ends the flow; gives out what was not acknowledged.
     pub(crate) fn into_unacknowledged(self) -> impl Iterator<Item = Delivery> {
-        self.outgoing.into_values().filter_map(|in_flight| match in_flight.stage {
-            Stage::Published(delivery) => Some(delivery),
-            Stage::Released => None,
-        })
+        self.outgoing
+            .into_values()
+            .filter_map(|in_flight| match in_flight.stage {
+                Stage::Published(delivery) => Some(delivery),
+                Stage::Released => None,
+            })
     }
 }

@@ -10,7 +10,7 @@ use crate::identifier::ConnectionId;
 use crate::message::Budget;
 use crate::policy::{Action, AllowAll, Policy, Subject};
 use crate::position::{Log, Position};
-use crate::registry::{DueWill, Registry};
+use crate::registry::{Aftermath, DueWill, Registry};
 use crate::retained::Retained;
 use crate::routes::Routes;
 use crate::time::Time;
@@ -88,10 +88,10 @@ impl Hub {
     /// Fires what is due by `now`: ends of dormant Sessions and delayed Will Messages, in the order of their times.
     pub fn handle_timeout(&self, now: Time) {
         loop {
-            let Some((at, wills)) = self.registry().fire(self, now) else { break };
-            for will in wills {
-                self.publish_will(at, &will);
-            }
+            let Some((at, aftermath)) = self.registry().fire(self, now) else {
+                break;
+            };
+            self.settle(at, aftermath);
         }
     }
 
@@ -177,13 +177,32 @@ impl Hub {
         self.slots().remove(&id);
     }
 
+    /// Publishes what the end of a connection or Session leaves behind.
+    pub(crate) fn settle(&self, now: Time, aftermath: Aftermath) {
+        aftermath
+            .wills
+            .iter()
+            .for_each(|will| self.publish_will(now, will));
+        aftermath
+            .orphans
+            .iter()
+            .for_each(|orphan| self.offer_again(now, orphan));
+    }
+
     /// Publishes a Will Message; one that a full queue refuses is lost and counted.
-    pub(crate) fn publish_will(&self, now: Time, due: &DueWill) {
-        let subject = Subject { client_id: &due.client_id, principal: &due.principal };
+    fn publish_will(&self, now: Time, due: &DueWill) {
+        let subject = Subject {
+            client_id: &due.client_id,
+            principal: &due.principal,
+        };
         if !self.allows(subject, Action::Publish(&due.will.topic)) {
             return;
         }
-        let publisher = crate::fanout::Publisher { client_id: &due.client_id, turn: due.turn, after: Position::START };
+        let publisher = crate::fanout::Publisher {
+            client_id: &due.client_id,
+            turn: due.turn,
+            after: Position::START,
+        };
         if self.publish(now, &due.will.incoming(), publisher).is_err() {
             self.dropped_wills.fetch_add(1, Ordering::Relaxed);
         }

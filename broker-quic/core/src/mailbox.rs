@@ -35,7 +35,6 @@ struct State {
     messages: usize,
     /// Their bytes.
     bytes: usize,
-    dropped: u64,
     stored: bool,
     attached: bool,
     yield_requested: bool,
@@ -52,7 +51,11 @@ pub(crate) struct Mailbox {
 
 impl Mailbox {
     pub(crate) fn new(limit_messages: usize, limit_bytes: usize) -> Self {
-        Self { limit_messages, limit_bytes, state: Mutex::new(State::default()) }
+        Self {
+            limit_messages,
+            limit_bytes,
+            state: Mutex::new(State::default()),
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -61,12 +64,17 @@ impl Mailbox {
     }
 
     fn fits(&self, state: &State, bytes: usize) -> bool {
-        state.messages < self.limit_messages && state.bytes.saturating_add(bytes) <= self.limit_bytes
+        state.messages < self.limit_messages
+            && state.bytes.saturating_add(bytes) <= self.limit_bytes
     }
 
     /// What becomes of a message of this QoS when the queue is full.
     pub(crate) fn when_full(&self, qos: QoS) -> WhenFull {
-        if qos > QoS::AtMostOnce && self.lock().stored { WhenFull::Refuse } else { WhenFull::DropOldest }
+        if qos > QoS::AtMostOnce && self.lock().stored {
+            WhenFull::Refuse
+        } else {
+            WhenFull::DropOldest
+        }
     }
 
     /// Promises room for a delivery of `bytes`, or `None` when the queue is full.
@@ -91,7 +99,10 @@ impl Mailbox {
         let Reservation { bytes } = reservation;
         let waker = {
             let mut state = self.lock();
-            state.bytes = state.bytes.saturating_sub(bytes).saturating_add(delivery.allocated());
+            state.bytes = state
+                .bytes
+                .saturating_sub(bytes)
+                .saturating_add(delivery.allocated());
             state.queue.push_back(delivery);
             state.waker.clone()
         };
@@ -107,9 +118,13 @@ impl Mailbox {
             let mut state = self.lock();
             while !self.fits(&state, bytes) {
                 let stored = state.stored;
-                let oldest = state.queue.iter().position(|queued| !stored || queued.qos == QoS::AtMostOnce);
-                state.dropped += 1;
-                let Some(pushed_out) = oldest.and_then(|index| state.queue.remove(index)) else { return };
+                let oldest = state
+                    .queue
+                    .iter()
+                    .position(|queued| !stored || queued.qos == QoS::AtMostOnce);
+                let Some(pushed_out) = oldest.and_then(|index| state.queue.remove(index)) else {
+                    return;
+                };
                 settle(&mut state, pushed_out.allocated());
             }
             state.messages += 1;
@@ -122,7 +137,9 @@ impl Mailbox {
 
     /// Takes the oldest delivery, if it is not above `qos`; it stays charged until [`Mailbox::settle`].
     pub(crate) fn pop_up_to(&self, qos: QoS) -> Option<Delivery> {
-        self.lock().queue.pop_front_if(|delivery| delivery.qos <= qos)
+        self.lock()
+            .queue
+            .pop_front_if(|delivery| delivery.qos <= qos)
     }
 
     /// Ends the account of a delivery taken by [`Mailbox::pop_up_to`].
@@ -189,19 +206,6 @@ impl Mailbox {
         }
         queue
     }
-
-    /// Messages and bytes on the account.
-    #[cfg(test)]
-    pub(crate) fn account(&self) -> (usize, usize) {
-        let state = self.lock();
-        (state.messages, state.bytes)
-    }
-
-    /// How many messages were dropped because the queue was full.
-    #[cfg(test)]
-    pub(crate) fn dropped(&self) -> u64 {
-        self.lock().dropped
-    }
 }
 
 fn settle(state: &mut State, bytes: usize) {
@@ -213,5 +217,91 @@ fn settle(state: &mut State, bytes: usize) {
 fn wake(waker: Option<Waker>) {
     if let Some(waker) = waker {
         waker.wake();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+
+    use quince_codec::Properties;
+
+    use super::*;
+    use crate::identifier::FlowId;
+    use crate::message::{Budget, Incoming, Message};
+    use crate::position::Position;
+    use crate::time::Time;
+
+    fn delivery(qos: QoS, payload: &str) -> Delivery {
+        let incoming = Incoming {
+            topic: "t",
+            properties: Properties::EMPTY,
+            payload: payload.as_bytes(),
+            qos,
+            retain: false,
+        };
+        let message = Message::copy(&Budget::new(usize::MAX), &incoming, Time::ZERO).expect("room");
+        Delivery {
+            message,
+            flow: FlowId::CONTROL,
+            qos,
+            retain: false,
+            identifiers: Vec::new(),
+            after: Position::START,
+            shared: None,
+        }
+    }
+
+    fn payloads(mailbox: &Mailbox) -> Vec<String> {
+        core::iter::from_fn(|| mailbox.pop_up_to(QoS::ExactlyOnce))
+            .map(|delivery| String::from_utf8_lossy(&delivery.message.payload).into_owned())
+            .collect()
+    }
+
+    #[test]
+    fn room_ends_at_the_last_message_and_at_the_last_byte() {
+        let bytes = delivery(QoS::AtLeastOnce, "x").allocated();
+        for mailbox in [Mailbox::new(2, usize::MAX), Mailbox::new(9, 2 * bytes)] {
+            let first = mailbox.reserve(bytes).expect("room for one");
+            let second = mailbox.reserve(bytes).expect("room for two");
+            assert!(mailbox.reserve(bytes).is_none());
+            mailbox.cancel(first);
+            mailbox.push_reserved(delivery(QoS::AtLeastOnce, "x"), second);
+            let third = mailbox.reserve(bytes).expect("room again");
+            mailbox.cancel(third);
+            // What is taken is charged until it is settled.
+            assert!(mailbox.pop_up_to(QoS::AtMostOnce).is_none());
+            assert!(mailbox.pop_up_to(QoS::AtLeastOnce).is_some());
+            let fourth = mailbox.reserve(bytes).expect("one is out, one is free");
+            assert!(mailbox.reserve(bytes).is_none());
+            mailbox.cancel(fourth);
+            mailbox.settle(bytes);
+            assert!(mailbox.reserve(2 * bytes).is_some());
+        }
+    }
+
+    #[test]
+    fn the_oldest_that_may_go_goes() {
+        let mailbox = Mailbox::new(2, usize::MAX);
+        for payload in ["1", "2", "3"] {
+            mailbox.push_droppable(delivery(QoS::AtLeastOnce, payload));
+        }
+        assert_eq!(payloads(&mailbox), ["2", "3"]);
+        mailbox.settle(0);
+        mailbox.settle(0);
+        mailbox.set_stored(true);
+        let owed = delivery(QoS::AtLeastOnce, "owed");
+        let reservation = mailbox.reserve(owed.allocated()).expect("room");
+        mailbox.push_reserved(owed, reservation);
+        for payload in ["1", "2"] {
+            mailbox.push_droppable(delivery(QoS::AtMostOnce, payload));
+        }
+        assert_eq!(payloads(&mailbox), ["owed", "2"]);
+    }
+
+    #[test]
+    fn a_message_larger_than_the_whole_queue_is_dropped() {
+        let mailbox = Mailbox::new(2, 100);
+        mailbox.push_droppable(delivery(QoS::AtMostOnce, &"x".repeat(100)));
+        assert!(payloads(&mailbox).is_empty());
     }
 }

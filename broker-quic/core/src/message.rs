@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use quince_codec::{Property, Properties, PropertyList, QoS};
+use quince_codec::{Properties, Property, PropertyList, QoS};
 
 use crate::identifier::FlowId;
 use crate::position::Position;
@@ -18,7 +18,10 @@ pub(crate) struct Budget {
 
 impl Budget {
     pub(crate) fn new(limit: usize) -> Arc<Self> {
-        Arc::new(Self { limit, used: AtomicUsize::new(0) })
+        Arc::new(Self {
+            limit,
+            used: AtomicUsize::new(0),
+        })
     }
 
     pub(crate) fn used(&self) -> usize {
@@ -28,8 +31,13 @@ impl Budget {
     /// Takes `bytes`, or nothing and `None` when they are not there.
     pub(crate) fn charge(self: &Arc<Self>, bytes: usize) -> Option<Charge> {
         let take = |used: usize| used.checked_add(bytes).filter(|&sum| sum <= self.limit);
-        self.used.fetch_update(Ordering::AcqRel, Ordering::Acquire, take).ok()?;
-        Some(Charge { budget: Arc::clone(self), bytes })
+        self.used
+            .fetch_update(Ordering::AcqRel, Ordering::Acquire, take)
+            .ok()?;
+        Some(Charge {
+            budget: Arc::clone(self),
+            bytes,
+        })
     }
 }
 
@@ -71,8 +79,15 @@ pub(crate) struct Message {
 
 impl Message {
     /// Copies `incoming` into a message of its own; `None` when the process has no room for it.
-    pub(crate) fn copy(budget: &Arc<Budget>, incoming: &Incoming<'_>, now: Time) -> Option<Arc<Self>> {
-        let bytes = size_of::<Self>() + incoming.topic.len() + incoming.properties.raw().len() + incoming.payload.len();
+    pub(crate) fn copy(
+        budget: &Arc<Budget>,
+        incoming: &Incoming<'_>,
+        now: Time,
+    ) -> Option<Arc<Self>> {
+        let bytes = size_of::<Self>()
+            + incoming.topic.len()
+            + incoming.properties.raw().len()
+            + incoming.payload.len();
         let charge = budget.charge(bytes)?;
         let mut properties = PropertyList::new();
         for property in incoming.properties.iter() {
@@ -80,7 +95,10 @@ impl Message {
                 properties.push(property);
             }
         }
-        let expires = incoming.properties.message_expiry_interval().map(|seconds| now.plus_secs(u64::from(seconds)));
+        let expires = incoming
+            .properties
+            .message_expiry_interval()
+            .map(|seconds| now.plus_secs(u64::from(seconds)));
         Some(Arc::new(Self {
             topic: Arc::from(incoming.topic),
             properties,
@@ -123,11 +141,15 @@ pub(crate) struct Delivery {
     pub(crate) identifiers: Vec<u32>,
     /// The delivery leaves when the log is durable up to here.
     pub(crate) after: Position,
+    /// The filter of the shared subscription that it came by.
+    pub(crate) shared: Option<Arc<str>>,
 }
 
 impl Delivery {
     /// Bytes charged for this delivery while it waits or is in flight; a shared message counts in full for each Session.
     pub(crate) fn allocated(&self) -> usize {
-        size_of::<Self>() + self.identifiers.capacity() * size_of::<u32>() + self.message.allocated()
+        size_of::<Self>()
+            + self.identifiers.capacity() * size_of::<u32>()
+            + self.message.allocated()
     }
 }

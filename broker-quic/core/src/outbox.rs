@@ -108,7 +108,10 @@ impl Outbox {
             self.push(bytes);
         } else {
             self.held_bytes += bytes.len();
-            self.first = Some(Held { after: gate.after, bytes: Box::from(bytes) });
+            self.first = Some(Held {
+                after: gate.after,
+                bytes: Box::from(bytes),
+            });
         }
     }
 
@@ -123,7 +126,10 @@ impl Outbox {
             self.push(bytes);
         } else {
             self.held_bytes += bytes.len();
-            self.held[lane as usize].push_back(Held { after: gate.after, bytes: Box::from(bytes) });
+            self.held[lane as usize].push_back(Held {
+                after: gate.after,
+                bytes: Box::from(bytes),
+            });
         }
     }
 
@@ -182,7 +188,10 @@ mod tests {
     use super::*;
 
     fn after(records: u64) -> Gate {
-        Gate { after: Position::new(records), durable: Position::START }
+        Gate {
+            after: Position::new(records),
+            durable: Position::START,
+        }
     }
 
     #[test]

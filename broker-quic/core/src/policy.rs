@@ -19,7 +19,9 @@ impl Principal {
     /// The user called `name`.
     #[must_use]
     pub fn named(name: &str) -> Self {
-        Self { name: Some(Arc::from(name)) }
+        Self {
+            name: Some(Arc::from(name)),
+        }
     }
 
     /// The user's name; `None` for an anonymous client.

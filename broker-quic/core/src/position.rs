@@ -43,7 +43,11 @@ pub(crate) struct Log {
 
 impl Log {
     pub(crate) fn new(durability: Durability) -> Self {
-        Self { durability, appended: AtomicU64::new(0), durable: AtomicU64::new(0) }
+        Self {
+            durability,
+            appended: AtomicU64::new(0),
+            durable: AtomicU64::new(0),
+        }
     }
 
     /// Makes one record and returns the position behind it.
@@ -64,6 +68,7 @@ impl Log {
     }
 
     pub(crate) fn set_durable(&self, position: Position) {
-        self.durable.fetch_max(position.0.min(self.end().0), Ordering::AcqRel);
+        self.durable
+            .fetch_max(position.0.min(self.end().0), Ordering::AcqRel);
     }
 }

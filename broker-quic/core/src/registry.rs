@@ -3,15 +3,17 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use quince_codec::ReasonCode;
+use quince_codec::{QoS, ReasonCode};
 
 use crate::attach::{AttachRequest, Attached, Slot};
+use crate::flow::Flow;
 use crate::hub::Hub;
 use crate::identifier::{FlowId, SessionId};
 use crate::mailbox::Mailbox;
+use crate::message::Delivery;
 use crate::policy::Principal;
 use crate::position::Position;
-use crate::routes::Subscriber;
+use crate::routes::{Route, Subscriber};
 use crate::seed::Seed;
 use crate::session::{NEVER, Session, Subscription, Will};
 use crate::time::Time;
@@ -23,6 +25,15 @@ pub(crate) struct DueWill {
     pub(crate) client_id: Arc<str>,
     pub(crate) principal: Principal,
     pub(crate) turn: u64,
+}
+
+/// What the end of a connection or Session leaves to be published, once the registry is unlocked.
+#[derive(Debug, Default)]
+#[must_use = "wills would be lost"]
+pub(crate) struct Aftermath {
+    pub(crate) wills: Vec<DueWill>,
+    /// QoS 1 messages of shared subscriptions that their receiver never acknowledged.
+    pub(crate) orphans: Vec<Delivery>,
 }
 
 /// The answer to an attach request.
@@ -116,17 +127,22 @@ impl Registry {
         hub: &Hub,
         request: AttachRequest,
         slot: &Arc<Slot>,
-        wills: &mut Vec<DueWill>,
+        aftermath: &mut Aftermath,
     ) -> Attach {
         let known = self.entries.get_mut(&request.client_id);
         let already_stored = known.as_ref().is_some_and(|entry| entry.stored);
         if request.expiry > 0 && !already_stored && self.stored >= hub.config.stored_sessions {
             return Attach::Full;
         }
-        let Some(entry) = known else { return Attach::Ready(self.create(hub, &request, Position::START)) };
+        let Some(entry) = known else {
+            return Attach::Ready(self.create(hub, &request, Position::START));
+        };
         match &mut entry.owner {
             Owner::Connection { waiting } => {
-                let displaced = waiting.replace(Waiting { slot: Arc::clone(slot), request });
+                let displaced = waiting.replace(Waiting {
+                    slot: Arc::clone(slot),
+                    request,
+                });
                 entry.mailbox.request_yield();
                 if let Some(displaced) = displaced {
                     displaced.slot.fill(Err(ReasonCode::SERVER_BUSY));
@@ -134,8 +150,10 @@ impl Registry {
                 Attach::Waiting
             }
             Owner::Registry(_) => {
-                let Some(dormant) = self.take_dormant(&request.client_id) else { return Attach::Full };
-                Attach::Ready(self.succeed(hub, dormant.session, &request, wills))
+                let Some(dormant) = self.take_dormant(&request.client_id) else {
+                    return Attach::Full;
+                };
+                Attach::Ready(self.succeed(hub, dormant.session, &request, aftermath))
             }
         }
     }
@@ -147,25 +165,39 @@ impl Registry {
         now: Time,
         client_id: &Arc<str>,
         slot: &Arc<Slot>,
-        wills: &mut Vec<DueWill>,
+        aftermath: &mut Aftermath,
     ) {
-        if let Some(Entry { owner: Owner::Connection { waiting }, .. }) = self.entries.get_mut(client_id) {
+        if let Some(Entry {
+            owner: Owner::Connection { waiting },
+            ..
+        }) = self.entries.get_mut(client_id)
+        {
             waiting.take_if(|waiting| Arc::ptr_eq(&waiting.slot, slot));
         }
         if let Some(Ok(attached)) = slot.take() {
-            self.release(hub, now, attached.session, wills);
+            self.release(hub, now, attached.session, aftermath);
         }
     }
 
     /// A connection lets its Session go. A will that is still in it is due, at once or after its delay.
-    pub(crate) fn release(&mut self, hub: &Hub, now: Time, mut session: Box<Session>, wills: &mut Vec<DueWill>) {
+    pub(crate) fn release(
+        &mut self,
+        hub: &Hub,
+        now: Time,
+        mut session: Box<Session>,
+        aftermath: &mut Aftermath,
+    ) {
         session.mailbox.detach();
         let client_id = Arc::clone(&session.client_id);
-        let Some(entry) = self.entries.get_mut(&client_id) else { return };
-        let Owner::Connection { waiting } = &mut entry.owner else { return };
+        let Some(entry) = self.entries.get_mut(&client_id) else {
+            return;
+        };
+        let Owner::Connection { waiting } = &mut entry.owner else {
+            return;
+        };
         let waiting = waiting.take();
         if session.will.as_ref().is_some_and(|will| will.delay == 0) {
-            take_will(&mut session, wills);
+            take_will(&mut session, aftermath);
         }
         let stored = session.is_stored();
         self.set_stored(&client_id, stored);
@@ -173,38 +205,49 @@ impl Registry {
             if request.expiry > 0 && !stored && self.stored >= hub.config.stored_sessions {
                 slot.fill(Err(ReasonCode::QUOTA_EXCEEDED));
             } else {
-                let attached = self.succeed(hub, session, &request, wills);
+                let attached = self.succeed(hub, session, &request, aftermath);
                 slot.fill(Ok(attached));
                 return;
             }
         }
         if !stored {
-            self.end(hub, session, wills);
+            self.end(hub, session, aftermath);
             return;
         }
         let ends = (session.expiry != NEVER).then(|| now.plus_secs(u64::from(session.expiry)));
-        let will = session.will.as_ref().map(|will| now.plus_secs(u64::from(will.delay)));
-        self.make_dormant(Dormant { session, ends, will });
+        let will = session
+            .will
+            .as_ref()
+            .map(|will| now.plus_secs(u64::from(will.delay)));
+        self.make_dormant(Dormant {
+            session,
+            ends,
+            will,
+        });
     }
 
-    /// Fires the earliest deadline that is due by `now`: its time and the wills it sets free.
-    pub(crate) fn fire(&mut self, hub: &Hub, now: Time) -> Option<(Time, Vec<DueWill>)> {
-        let (at, client_id) = self.deadlines.first().filter(|(at, _)| *at <= now).cloned()?;
-        let mut wills = Vec::new();
+    /// Fires the earliest deadline that is due by `now`: its time and what it leaves.
+    pub(crate) fn fire(&mut self, hub: &Hub, now: Time) -> Option<(Time, Aftermath)> {
+        let (at, client_id) = self
+            .deadlines
+            .first()
+            .filter(|(at, _)| *at <= now)
+            .cloned()?;
+        let mut aftermath = Aftermath::default();
         let Some(mut dormant) = self.take_dormant(&client_id) else {
             self.deadlines.remove(&(at, client_id));
-            return Some((at, wills));
+            return Some((at, aftermath));
         };
         if dormant.will.is_some_and(|due| due <= at) {
             dormant.will = None;
-            take_will(&mut dormant.session, &mut wills);
+            take_will(&mut dormant.session, &mut aftermath);
         }
         if dormant.ends.is_some_and(|ends| ends <= at) {
-            self.end(hub, dormant.session, &mut wills);
+            self.end(hub, dormant.session, &mut aftermath);
         } else {
             self.make_dormant(dormant);
         }
-        Some((at, wills))
+        Some((at, aftermath))
     }
 
     /// Puts a subscription into the snapshot. The position is that of its record.
@@ -221,9 +264,12 @@ impl Registry {
             mailbox: Arc::clone(&session.mailbox),
             options: subscription.options,
             identifier: subscription.identifier,
+            shared: Route::of(filter).share.map(|_| Arc::clone(filter)),
         };
         hub.change_routes(|routes| routes.insert(filter, subscriber));
-        session.subscriptions.insert((flow, Arc::clone(filter)), subscription);
+        session
+            .subscriptions
+            .insert((flow, Arc::clone(filter)), subscription);
         record_if(hub, session.is_stored())
     }
 
@@ -237,7 +283,9 @@ impl Registry {
     ) -> Option<Position> {
         let filter: Arc<str> = Arc::from(filter);
         session.subscriptions.remove(&(flow, Arc::clone(&filter)))?;
-        session.cursors.retain(|cursor| cursor.flow != flow || cursor.filter != filter);
+        session
+            .cursors
+            .retain(|cursor| cursor.flow != flow || cursor.filter != filter);
         hub.change_routes(|routes| routes.remove(&filter, session.key(flow)));
         Some(record_if(hub, session.is_stored()))
     }
@@ -246,14 +294,25 @@ impl Registry {
     fn create(&mut self, hub: &Hub, request: &AttachRequest, after: Position) -> Attached {
         let id = SessionId(self.next_session);
         self.next_session += 1;
-        let mailbox = Arc::new(Mailbox::new(hub.config.queue_messages, hub.config.queue_bytes));
+        let mailbox = Arc::new(Mailbox::new(
+            hub.config.queue_messages,
+            hub.config.queue_bytes,
+        ));
         let mut session = Session::new(id, Arc::clone(&request.client_id), Arc::clone(&mailbox));
         session.expiry = request.expiry;
-        let entry = Entry { mailbox, stored: false, owner: Owner::Connection { waiting: None } };
+        let entry = Entry {
+            mailbox,
+            stored: false,
+            owner: Owner::Connection { waiting: None },
+        };
         self.entries.insert(Arc::clone(&request.client_id), entry);
         self.set_stored(&request.client_id, session.is_stored());
         let after = after.max(record_if(hub, session.is_stored()));
-        Attached { session: Box::new(session), present: false, after }
+        Attached {
+            session: Box::new(session),
+            present: false,
+            after,
+        }
     }
 
     /// Gives a Session that its owner let go to the next connection: the same one, or a new one in its place
@@ -263,12 +322,12 @@ impl Registry {
         hub: &Hub,
         mut session: Box<Session>,
         request: &AttachRequest,
-        wills: &mut Vec<DueWill>,
+        aftermath: &mut Aftermath,
     ) -> Attached {
         let was_stored = session.is_stored();
         if request.clean_start || !was_stored {
             // A Session that ends here sends its will whatever the delay.
-            self.end(hub, session, wills);
+            self.end(hub, session, aftermath);
             return self.create(hub, request, record_if(hub, was_stored));
         }
         // The Session goes on before the Will Delay Interval has passed [MQTT5-3.1.3-9].
@@ -278,12 +337,16 @@ impl Registry {
         if let Some(entry) = self.entries.get_mut(&request.client_id) {
             entry.owner = Owner::Connection { waiting: None };
         }
-        Attached { session, present: true, after: record_if(hub, true) }
+        Attached {
+            session,
+            present: true,
+            after: record_if(hub, true),
+        }
     }
 
     /// Ends a Session that nobody owns.
-    fn end(&mut self, hub: &Hub, mut session: Box<Session>, wills: &mut Vec<DueWill>) {
-        take_will(&mut session, wills);
+    fn end(&mut self, hub: &Hub, mut session: Box<Session>, aftermath: &mut Aftermath) {
+        take_will(&mut session, aftermath);
         self.set_stored(&session.client_id, false);
         self.entries.remove(&session.client_id);
         hub.change_routes(|routes| {
@@ -291,8 +354,17 @@ impl Registry {
                 routes.remove(filter, session.key(*flow));
             }
         });
-        session.mailbox.drain();
         record_if(hub, session.is_stored());
+        let waiting = session.mailbox.drain();
+        let in_flight = session
+            .flows
+            .into_values()
+            .flat_map(Flow::into_unacknowledged);
+        let is_orphan =
+            |delivery: &Delivery| delivery.shared.is_some() && delivery.qos == QoS::AtLeastOnce;
+        aftermath
+            .orphans
+            .extend(in_flight.chain(waiting).filter(is_orphan));
     }
 
     fn make_dormant(&mut self, dormant: Dormant) {
@@ -333,12 +405,16 @@ impl Registry {
 }
 
 fn record_if(hub: &Hub, stored: bool) -> Position {
-    if stored { hub.log.append() } else { Position::START }
+    if stored {
+        hub.log.append()
+    } else {
+        Position::START
+    }
 }
 
-fn take_will(session: &mut Session, wills: &mut Vec<DueWill>) {
+fn take_will(session: &mut Session, aftermath: &mut Aftermath) {
     if let Some(will) = session.will.take() {
-        wills.push(DueWill {
+        aftermath.wills.push(DueWill {
             will,
             client_id: Arc::clone(&session.client_id),
             principal: session.principal.clone(),

@@ -57,11 +57,16 @@ impl Retained {
 
     /// Locks the shard of a topic.
     pub(crate) fn shard(&self, topic: &str) -> Shard<'_> {
-        Shard { retained: self, topics: self.lock(shard_of(topic)) }
+        Shard {
+            retained: self,
+            topics: self.lock(shard_of(topic)),
+        }
     }
 
     fn lock(&self, shard: usize) -> MutexGuard<'_, Topics> {
-        self.shards[shard].lock().unwrap_or_else(PoisonError::into_inner)
+        self.shards[shard]
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Throws away what has expired; returns whether anything was.
@@ -88,7 +93,9 @@ impl Retained {
     fn count(&self, message: &Message) -> Result<(), Full> {
         let take = |counter: &AtomicUsize, amount: usize, limit: usize| {
             let add = |used: usize| used.checked_add(amount).filter(|&sum| sum <= limit);
-            counter.fetch_update(Ordering::AcqRel, Ordering::Acquire, add).map_err(|_| Full)
+            counter
+                .fetch_update(Ordering::AcqRel, Ordering::Acquire, add)
+                .map_err(|_| Full)
         };
         take(&self.messages, 1, self.limit_messages)?;
         take(&self.bytes, message.allocated(), self.limit_bytes).inspect_err(|_| {
@@ -108,7 +115,8 @@ impl Shard<'_> {
             }
             return Err(full);
         }
-        self.topics.insert(Arc::clone(&message.topic), Arc::clone(message));
+        self.topics
+            .insert(Arc::clone(&message.topic), Arc::clone(message));
         Ok(old)
     }
 
@@ -116,7 +124,9 @@ impl Shard<'_> {
     pub(crate) fn restore(&mut self, old: Arc<Message>) {
         self.remove(&old.topic);
         self.retained.messages.fetch_add(1, Ordering::AcqRel);
-        self.retained.bytes.fetch_add(old.allocated(), Ordering::AcqRel);
+        self.retained
+            .bytes
+            .fetch_add(old.allocated(), Ordering::AcqRel);
         self.topics.insert(Arc::clone(&old.topic), old);
     }
 
@@ -150,8 +160,20 @@ pub(crate) struct Cursor {
 }
 
 impl Cursor {
-    pub(crate) fn new(flow: FlowId, filter: Arc<str>, granted: QoS, identifier: Option<u32>) -> Self {
-        Self { flow, filter, granted, identifier, shard: 0, last: None }
+    pub(crate) fn new(
+        flow: FlowId,
+        filter: Arc<str>,
+        granted: QoS,
+        identifier: Option<u32>,
+    ) -> Self {
+        Self {
+            flow,
+            filter,
+            granted,
+            identifier,
+            shard: 0,
+            last: None,
+        }
     }
 
     /// The next matching message that has not expired; `None` when all have been read.
@@ -198,7 +220,10 @@ impl Cursor {
         }
         self.shard = SHARDS;
         let topics = retained.lock(shard_of(&self.filter));
-        topics.get(&self.filter).filter(|message| !message.is_expired(now)).cloned()
+        topics
+            .get(&self.filter)
+            .filter(|message| !message.is_expired(now))
+            .cloned()
     }
 }
 

@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use quince_codec::{PacketId, Properties, Property, PropertyList, Publish, QoS, ReasonCode, Version};
+use quince_codec::{
+    PacketId, Properties, Property, PropertyList, Publish, QoS, ReasonCode, Version,
+};
 
 use super::ending::Ending;
 use super::exchange::Exchange;
@@ -11,6 +13,7 @@ use crate::flow::Stage;
 use crate::identifier::FlowId;
 use crate::message::{Delivery, Message};
 use crate::policy::Action;
+use crate::position::Position;
 
 /// Whether [`Exchange::deliver_next`] may have more to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,8 +49,14 @@ impl Exchange<'_> {
             }
             return Ok(Delivered::More);
         }
-        let highest = if window_open { QoS::ExactlyOnce } else { QoS::AtMostOnce };
-        let Some(delivery) = self.session.mailbox.pop_up_to(highest) else { return Ok(Delivered::Nothing) };
+        let highest = if window_open {
+            QoS::ExactlyOnce
+        } else {
+            QoS::AtMostOnce
+        };
+        let Some(delivery) = self.session.mailbox.pop_up_to(highest) else {
+            return Ok(Delivered::Nothing);
+        };
         self.deliver_first_time(delivery);
         Ok(Delivered::More)
     }
@@ -57,19 +66,28 @@ impl Exchange<'_> {
         let window = self.link.window;
         let flow = self.session.flow(self.flow);
         let outstanding = flow.outstanding();
-        let Some((packet_id, stage)) = flow.next_resend() else { return Ok(None) };
+        let Some((packet_id, stage)) = flow.next_resend() else {
+            return Ok(None);
+        };
         match stage {
             // The quota does not limit PUBREL.
             Stage::Released => {
                 flow.mark_resent();
-                let after = if self.session.is_stored() { self.hub.log.end() } else { crate::Position::START };
-                self.send_step(Step::PubRel, packet_id, ReasonCode::SUCCESS, after)?;
+                let after = if self.session.is_stored() {
+                    self.hub.log.end()
+                } else {
+                    Position::START
+                };
+                self.send_step(Step::Release, packet_id, ReasonCode::SUCCESS, after)?;
             }
             Stage::Published(_) if outstanding >= window => return Ok(Some(Delivered::Nothing)),
             Stage::Published(delivery) => {
                 let delivery = delivery.clone();
                 flow.mark_resent();
-                if self.send_publish(&delivery, Some(packet_id), Sending::Again).is_err() {
+                if self
+                    .send_publish(&delivery, Some(packet_id), Sending::Again)
+                    .is_err()
+                {
                     self.count_as_done(packet_id, &delivery);
                 }
             }
@@ -77,11 +95,26 @@ impl Exchange<'_> {
         Ok(Some(Delivered::More))
     }
 
-    fn deliver_retained(&mut self, message: Arc<Message>, flow: FlowId, granted: QoS, identifier: Option<u32>) {
+    fn deliver_retained(
+        &mut self,
+        message: Arc<Message>,
+        flow: FlowId,
+        granted: QoS,
+        identifier: Option<u32>,
+    ) {
         let qos = message.qos.min(granted);
         let identifiers = identifier.into_iter().collect();
         // It is sent because of the subscription, so RETAIN is 1 whatever Retain As Published says [MQTT3-3.3.1-8].
-        let delivery = Delivery { message, flow, qos, retain: true, identifiers, after: crate::Position::START };
+        let after = Position::START;
+        let delivery = Delivery {
+            message,
+            flow,
+            qos,
+            retain: true,
+            identifiers,
+            after,
+            shared: None,
+        };
         self.session.mailbox.charge(delivery.allocated());
         self.deliver_first_time(delivery);
     }
@@ -89,7 +122,8 @@ impl Exchange<'_> {
     /// Sends a delivery that is charged to the mailbox.
     fn deliver_first_time(&mut self, mut delivery: Delivery) {
         // Neither an expired message [MQTT5-3.3.2-5] nor one that the client may not see starts out.
-        let skip = delivery.message.is_expired(self.now) || !self.is_allowed(Action::Receive(&delivery.message.topic));
+        let skip = delivery.message.is_expired(self.now)
+            || !self.is_allowed(Action::Receive(&delivery.message.topic));
         if skip {
             self.session.mailbox.settle(delivery.allocated());
             return;
@@ -109,7 +143,10 @@ impl Exchange<'_> {
             delivery.after = delivery.after.max(self.record());
         }
         match self.send_publish(&delivery, Some(packet_id), Sending::First) {
-            Ok(()) => self.session.flow(delivery.flow).put_in_flight(packet_id, delivery),
+            Ok(()) => self
+                .session
+                .flow(delivery.flow)
+                .put_in_flight(packet_id, delivery),
             // As if it had been sent and acknowledged [MQTT5-3.1.2-25].
             Err(TooLarge) => self.session.mailbox.settle(delivery.allocated()),
         }
@@ -134,10 +171,16 @@ impl Exchange<'_> {
                 message.properties.as_properties()
             }
             Version::V5_0 => {
-                message.properties.as_properties().iter().for_each(|property| added.push(property));
+                message
+                    .properties
+                    .as_properties()
+                    .iter()
+                    .for_each(|property| added.push(property));
                 if let Some(expires) = message.expires {
                     // What is left of it [MQTT5-3.3.2-6].
-                    added.push(Property::MessageExpiryInterval(self.now.seconds_until(expires)));
+                    added.push(Property::MessageExpiryInterval(
+                        self.now.seconds_until(expires),
+                    ));
                 }
                 for identifier in &delivery.identifiers {
                     added.push(Property::SubscriptionIdentifier(*identifier));

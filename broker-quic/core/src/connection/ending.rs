@@ -35,21 +35,37 @@ pub(crate) struct Ending {
 impl Ending {
     /// An error after CONNACK, or a reason of the broker's own to end the connection.
     pub(crate) const fn error(code: ReasonCode) -> Self {
-        Self { code, by: ClosedBy::Server, last_word: LastWord::Disconnect(code) }
+        Self {
+            code,
+            by: ClosedBy::Server,
+            last_word: LastWord::Disconnect(code),
+        }
     }
 
     /// The broker closes without a word.
     pub(crate) const fn silent(code: ReasonCode) -> Self {
-        Self { code, by: ClosedBy::Server, last_word: LastWord::Nothing }
+        Self {
+            code,
+            by: ClosedBy::Server,
+            last_word: LastWord::Nothing,
+        }
     }
 
     /// The client said goodbye.
     pub(crate) const fn by_client(code: ReasonCode) -> Self {
-        Self { code, by: ClosedBy::Client, last_word: LastWord::Nothing }
+        Self {
+            code,
+            by: ClosedBy::Client,
+            last_word: LastWord::Nothing,
+        }
     }
 
     /// The network connection is gone.
     pub(crate) const fn network() -> Self {
-        Self { code: ReasonCode::UNSPECIFIED_ERROR, by: ClosedBy::Network, last_word: LastWord::Nothing }
+        Self {
+            code: ReasonCode::UNSPECIFIED_ERROR,
+            by: ClosedBy::Network,
+            last_word: LastWord::Nothing,
+        }
     }
 }

@@ -59,17 +59,27 @@ impl Exchange<'_> {
     }
 
     pub(crate) fn is_allowed(&self, action: Action<'_>) -> bool {
-        let subject = Subject { client_id: &self.session.client_id, principal: &self.session.principal };
+        let subject = Subject {
+            client_id: &self.session.client_id,
+            principal: &self.session.principal,
+        };
         self.hub.allows(subject, action)
     }
 
     pub(crate) fn gate(&self, after: Position) -> Gate {
-        Gate { after, durable: self.hub.log.durable() }
+        Gate {
+            after,
+            durable: self.hub.log.durable(),
+        }
     }
 
     /// Makes a record when the Session is stored.
     pub(crate) fn record(&self) -> Position {
-        if self.session.is_stored() { self.hub.log.append() } else { Position::START }
+        if self.session.is_stored() {
+            self.hub.log.append()
+        } else {
+            Position::START
+        }
     }
 
     pub(crate) fn send_step(
@@ -110,13 +120,16 @@ impl Exchange<'_> {
             Progress::Release { settle } => {
                 self.settle(settle);
                 let after = self.record();
-                self.send_step(Step::PubRel, ack.packet_id, ReasonCode::SUCCESS, after)
+                self.send_step(Step::Release, ack.packet_id, ReasonCode::SUCCESS, after)
             }
             Progress::Mismatch => Err(Ending::error(ReasonCode::PROTOCOL_ERROR)),
             // The client remembers a message that we do not: PUBREL lets it go.
-            Progress::Unknown | Progress::Done { .. } => {
-                self.send_step(Step::PubRel, ack.packet_id, ReasonCode::PACKET_IDENTIFIER_NOT_FOUND, Position::START)
-            }
+            Progress::Unknown | Progress::Done { .. } => self.send_step(
+                Step::Release,
+                ack.packet_id,
+                ReasonCode::PACKET_IDENTIFIER_NOT_FOUND,
+                Position::START,
+            ),
         }
     }
 
@@ -128,7 +141,7 @@ impl Exchange<'_> {
         } else {
             (ReasonCode::PACKET_IDENTIFIER_NOT_FOUND, Position::START)
         };
-        self.send_step(Step::PubComp, ack.packet_id, code, after)
+        self.send_step(Step::Complete, ack.packet_id, code, after)
     }
 
     fn on_pub_comp(&mut self, packet_id: PacketId) -> Result<(), Ending> {

@@ -4,7 +4,7 @@ use core::fmt;
 use std::sync::Arc;
 
 use quince_codec::{
-    ConnectReturnCode, Connect, Property, PropertyList, ReasonCode, Version, Will as ConnectWill,
+    Connect, ConnectReturnCode, Property, PropertyList, ReasonCode, Version, Will as ConnectWill,
 };
 
 use super::ending::{ClosedBy, Ending, LastWord};
@@ -73,7 +73,11 @@ pub(crate) fn refusal(version: Version, code: ReasonCode) -> Ending {
             None => LastWord::Nothing,
         },
     };
-    Ending { code, by: ClosedBy::Server, last_word }
+    Ending {
+        code,
+        by: ClosedBy::Server,
+        last_word,
+    }
 }
 
 impl Pending {
@@ -100,7 +104,12 @@ impl Pending {
         if connect.properties.user_properties().count() > config.user_properties {
             return Err(refuse(ReasonCode::QUOTA_EXCEEDED));
         }
-        let will = connect.will.as_ref().map(|will| store_will(hub, will)).transpose().map_err(refuse)?;
+        let will = connect
+            .will
+            .as_ref()
+            .map(|will| store_will(hub, will))
+            .transpose()
+            .map_err(refuse)?;
         let wanted_expiry = match version {
             Version::V5_0 => connect.properties.session_expiry_interval().unwrap_or(0),
             // CleanSession 1 ends with the connection; 0 has no end of its own [MQTT3-3.1.2-4] [MQTT3-3.1.2-6].
@@ -109,13 +118,25 @@ impl Pending {
         };
         let expiry = wanted_expiry.min(config.session_expiry_maximum);
         let keep_alive = limit_keep_alive(connect.keep_alive, config.keep_alive_maximum);
-        let client_id = if assigned { hub.registry().assign_client_id() } else { Arc::from(connect.client_id) };
+        let client_id = if assigned {
+            hub.registry().assign_client_id()
+        } else {
+            Arc::from(connect.client_id)
+        };
         Ok(Self {
-            request: AttachRequest { client_id, clean_start: connect.clean_start, expiry },
+            request: AttachRequest {
+                client_id,
+                clean_start: connect.clean_start,
+                expiry,
+            },
             version,
             assigned,
             // Version 3.1.1 cannot be told of another Keep Alive, so its own counts.
-            keep_alive: if version == Version::V5_0 { keep_alive } else { connect.keep_alive },
+            keep_alive: if version == Version::V5_0 {
+                keep_alive
+            } else {
+                connect.keep_alive
+            },
             keep_alive_limited: keep_alive != connect.keep_alive,
             expiry_limited: expiry != wanted_expiry,
             will,
@@ -139,8 +160,13 @@ impl Pending {
 
     /// Asks the policy about the Will Message, once it is known who the client is.
     pub(crate) fn check_will(&self, hub: &Hub) -> Result<(), Ending> {
-        let Some(will) = &self.will else { return Ok(()) };
-        let subject = Subject { client_id: &self.request.client_id, principal: &self.principal };
+        let Some(will) = &self.will else {
+            return Ok(());
+        };
+        let subject = Subject {
+            client_id: &self.request.client_id,
+            principal: &self.principal,
+        };
         if hub.allows(subject, Action::Publish(&will.topic)) {
             Ok(())
         } else {
@@ -155,16 +181,29 @@ impl Pending {
         link: &mut Link,
         attached: Attached,
     ) -> Result<Box<Session>, (Ending, Box<Session>)> {
-        let Attached { mut session, present, after } = attached;
-        let gate = Gate { after, durable: hub.log.durable() };
+        let Attached {
+            mut session,
+            present,
+            after,
+        } = attached;
+        let gate = Gate {
+            after,
+            durable: hub.log.durable(),
+        };
         let properties = self.connack_properties(&hub.config);
-        if link.send_connack(present, properties.as_properties(), gate).is_err() {
+        if link
+            .send_connack(present, properties.as_properties(), gate)
+            .is_err()
+        {
             // The client's Maximum Packet Size leaves no room for what it must know.
             return Err((Ending::silent(ReasonCode::PACKET_TOO_LARGE), session));
         }
         session.will = self.will;
         session.principal = self.principal;
-        session.flows.values_mut().for_each(crate::flow::Flow::begin_connection);
+        session
+            .flows
+            .values_mut()
+            .for_each(crate::flow::Flow::begin_connection);
         Ok(session)
     }
 
@@ -196,10 +235,18 @@ impl Link {
         let properties = connect.properties;
         self.version = connect.version;
         self.maximum_packet_size = properties.maximum_packet_size().unwrap_or(u32::MAX);
-        self.window = usize::from(properties.receive_maximum().unwrap_or(u16::MAX).min(config.receive_maximum));
+        self.window = usize::from(
+            properties
+                .receive_maximum()
+                .unwrap_or(u16::MAX)
+                .min(config.receive_maximum),
+        );
         self.problem_information = properties.request_problem_information().unwrap_or(true);
         self.incoming_aliases = IncomingAliases::new(config.topic_alias_maximum);
-        let outgoing = properties.topic_alias_maximum().unwrap_or(0).min(config.topic_alias_maximum);
+        let outgoing = properties
+            .topic_alias_maximum()
+            .unwrap_or(0)
+            .min(config.topic_alias_maximum);
         self.outgoing_aliases = OutgoingAliases::new(outgoing);
     }
 }
@@ -219,10 +266,13 @@ fn store_will(hub: &Hub, will: &ConnectWill<'_>) -> Result<Will, ReasonCode> {
     if will.properties.user_properties().count() > hub.config.user_properties {
         return Err(ReasonCode::QUOTA_EXCEEDED);
     }
-    let bytes = size_of::<Will>() + will.topic.len() + will.payload.len() + will.properties.raw().len();
+    let bytes =
+        size_of::<Will>() + will.topic.len() + will.payload.len() + will.properties.raw().len();
     let charge = hub.budget.charge(bytes).ok_or(ReasonCode::QUOTA_EXCEEDED)?;
     let mut properties = PropertyList::new();
-    will.properties.iter().for_each(|property| properties.push(property));
+    will.properties
+        .iter()
+        .for_each(|property| properties.push(property));
     Ok(Will {
         topic: Box::from(will.topic),
         properties,

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use quince_codec::{
-    Acknowledgement, ConnAck, Disconnect, Packet, PacketId, Properties, Property, PropertyList, Publish, ReasonCode,
-    SubAck, UnsubAck, Version,
+    Acknowledgement, ConnAck, Disconnect, Packet, PacketId, Properties, Property, PropertyList,
+    Publish, ReasonCode, SubAck, UnsubAck, Version,
 };
 
 use super::ending::Ending;
@@ -14,26 +14,30 @@ use crate::outbox::{Gate, Lane, Outbox};
 /// Which packet of a message's handshake is due.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Step {
-    PubAck,
-    PubRec,
-    PubRel,
-    PubComp,
+    /// PUBACK.
+    Ack,
+    /// PUBREC.
+    Received,
+    /// PUBREL.
+    Release,
+    /// PUBCOMP.
+    Complete,
 }
 
 impl Step {
     fn packet(self, acknowledgement: Acknowledgement<'_>) -> Packet<'_> {
         match self {
-            Self::PubAck => Packet::PubAck(acknowledgement),
-            Self::PubRec => Packet::PubRec(acknowledgement),
-            Self::PubRel => Packet::PubRel(acknowledgement),
-            Self::PubComp => Packet::PubComp(acknowledgement),
+            Self::Ack => Packet::PubAck(acknowledgement),
+            Self::Received => Packet::PubRec(acknowledgement),
+            Self::Release => Packet::PubRel(acknowledgement),
+            Self::Complete => Packet::PubComp(acknowledgement),
         }
     }
 
     fn lane(self) -> Lane {
         match self {
-            Self::PubAck | Self::PubRec | Self::PubComp => Lane::Acknowledgement,
-            Self::PubRel => Lane::ExactlyOnce,
+            Self::Ack | Self::Received | Self::Complete => Lane::Acknowledgement,
+            Self::Release => Lane::ExactlyOnce,
         }
     }
 }
@@ -78,7 +82,9 @@ impl Link {
         self.scratch.clear();
         let length = packet.encoded_len(self.version).map_err(|_| TooLarge)?;
         if u32::try_from(length).is_ok_and(|length| length <= self.maximum_packet_size) {
-            packet.encode(self.version, &mut self.scratch).map_err(|_| TooLarge)
+            packet
+                .encode(self.version, &mut self.scratch)
+                .map_err(|_| TooLarge)
         } else {
             Err(TooLarge)
         }
@@ -92,7 +98,8 @@ impl Link {
     /// A Reason String for an error, where the client takes one with this packet.
     fn reason(&self, code: ReasonCode, always: bool) -> PropertyList {
         let mut properties = PropertyList::new();
-        if self.version == Version::V5_0 && code.is_error() && (always || self.problem_information) {
+        if self.version == Version::V5_0 && code.is_error() && (always || self.problem_information)
+        {
             properties.push(Property::ReasonString(code.name()));
         }
         properties
@@ -112,31 +119,61 @@ impl Link {
             Version::V3_1_1 => ReasonCode::SUCCESS,
         };
         let reason = self.reason(reason_code, false);
-        let packet = |properties| step.packet(Acknowledgement { packet_id, reason_code, properties });
-        self.encode_either(&packet(reason.as_properties()), &packet(Properties::EMPTY)).map_err(too_large)?;
+        let packet = |properties| {
+            step.packet(Acknowledgement {
+                packet_id,
+                reason_code,
+                properties,
+            })
+        };
+        self.encode_either(&packet(reason.as_properties()), &packet(Properties::EMPTY))
+            .map_err(too_large)?;
         self.outbox.push_after(&self.scratch, step.lane(), gate);
         Ok(())
     }
 
     /// SUBACK.
-    pub(crate) fn send_sub_ack(&mut self, packet_id: PacketId, codes: &[u8], gate: Gate) -> Result<(), Ending> {
+    pub(crate) fn send_sub_ack(
+        &mut self,
+        packet_id: PacketId,
+        codes: &[u8],
+        gate: Gate,
+    ) -> Result<(), Ending> {
         let worst = ReasonCode(codes.iter().copied().max().unwrap_or(0));
         let reason = self.reason(worst, false);
-        let packet = |properties| Packet::SubAck(SubAck { packet_id, properties, codes });
-        self.encode_either(&packet(reason.as_properties()), &packet(Properties::EMPTY)).map_err(too_large)?;
-        self.outbox.push_after(&self.scratch, Lane::Acknowledgement, gate);
+        let packet = |properties| {
+            Packet::SubAck(SubAck {
+                packet_id,
+                properties,
+                codes,
+            })
+        };
+        self.encode_either(&packet(reason.as_properties()), &packet(Properties::EMPTY))
+            .map_err(too_large)?;
+        self.outbox
+            .push_after(&self.scratch, Lane::Acknowledgement, gate);
         Ok(())
     }
 
     /// UNSUBACK; version 3.1.1 has no codes in it.
-    pub(crate) fn send_unsub_ack(&mut self, packet_id: PacketId, codes: &[u8], gate: Gate) -> Result<(), Ending> {
+    pub(crate) fn send_unsub_ack(
+        &mut self,
+        packet_id: PacketId,
+        codes: &[u8],
+        gate: Gate,
+    ) -> Result<(), Ending> {
         let codes = match self.version {
             Version::V5_0 => codes,
             Version::V3_1_1 => &[],
         };
-        self.encode(&Packet::UnsubAck(UnsubAck { packet_id, properties: Properties::EMPTY, codes }))
-            .map_err(too_large)?;
-        self.outbox.push_after(&self.scratch, Lane::Acknowledgement, gate);
+        self.encode(&Packet::UnsubAck(UnsubAck {
+            packet_id,
+            properties: Properties::EMPTY,
+            codes,
+        }))
+        .map_err(too_large)?;
+        self.outbox
+            .push_after(&self.scratch, Lane::Acknowledgement, gate);
         Ok(())
     }
 
@@ -154,7 +191,11 @@ impl Link {
         properties: Properties<'_>,
         gate: Gate,
     ) -> Result<(), TooLarge> {
-        self.encode(&Packet::ConnAck(ConnAck { session_present, code: 0, properties }))?;
+        self.encode(&Packet::ConnAck(ConnAck {
+            session_present,
+            code: 0,
+            properties,
+        }))?;
         self.outbox.push_first(&self.scratch, gate);
         Ok(())
     }
@@ -162,8 +203,17 @@ impl Link {
     /// A CONNACK that refuses. It is left out when the client would not take it.
     pub(crate) fn send_refusal(&mut self, code: u8) {
         let reason = self.reason(ReasonCode(code), true);
-        let packet = |properties| Packet::ConnAck(ConnAck { session_present: false, code, properties });
-        if self.encode_either(&packet(reason.as_properties()), &packet(Properties::EMPTY)).is_ok() {
+        let packet = |properties| {
+            Packet::ConnAck(ConnAck {
+                session_present: false,
+                code,
+                properties,
+            })
+        };
+        if self
+            .encode_either(&packet(reason.as_properties()), &packet(Properties::EMPTY))
+            .is_ok()
+        {
             self.outbox.push(&self.scratch);
         }
     }
@@ -174,8 +224,16 @@ impl Link {
             return;
         }
         let reason = self.reason(reason_code, true);
-        let packet = |properties| Packet::Disconnect(Disconnect { reason_code, properties });
-        if self.encode_either(&packet(reason.as_properties()), &packet(Properties::EMPTY)).is_ok() {
+        let packet = |properties| {
+            Packet::Disconnect(Disconnect {
+                reason_code,
+                properties,
+            })
+        };
+        if self
+            .encode_either(&packet(reason.as_properties()), &packet(Properties::EMPTY))
+            .is_ok()
+        {
             self.outbox.push(&self.scratch);
         }
     }
@@ -198,14 +256,27 @@ impl Link {
         Ok(())
     }
 
-    fn encode_with_alias(&mut self, publish: &Publish<'_>, topic: &Arc<str>) -> Result<(), TooLarge> {
+    fn encode_with_alias(
+        &mut self,
+        publish: &Publish<'_>,
+        topic: &Arc<str>,
+    ) -> Result<(), TooLarge> {
         let known = self.outgoing_aliases.find(topic);
-        let alias = known.or_else(|| self.outgoing_aliases.next()).ok_or(TooLarge)?;
+        let alias = known
+            .or_else(|| self.outgoing_aliases.next())
+            .ok_or(TooLarge)?;
         let mut properties = PropertyList::new();
         properties.push(Property::TopicAlias(alias));
-        publish.properties.iter().for_each(|property| properties.push(property));
+        publish
+            .properties
+            .iter()
+            .for_each(|property| properties.push(property));
         let topic_or_none = if known.is_some() { "" } else { publish.topic };
-        let packet = Publish { topic: topic_or_none, properties: properties.as_properties(), ..publish.clone() };
+        let packet = Publish {
+            topic: topic_or_none,
+            properties: properties.as_properties(),
+            ..publish.clone()
+        };
         self.encode(&Packet::Publish(packet))?;
         if known.is_none() {
             self.outgoing_aliases.set_next(topic);

@@ -31,7 +31,12 @@ impl Exchange<'_> {
 
     fn resolve_topic(&mut self, publish: &Publish<'_>) -> Result<Option<Arc<str>>, Ending> {
         match publish.properties.topic_alias() {
-            Some(alias) => self.link.incoming_aliases.resolve(alias, publish.topic).map(Some).map_err(Ending::error),
+            Some(alias) => self
+                .link
+                .incoming_aliases
+                .resolve(alias, publish.topic)
+                .map(Some)
+                .map_err(Ending::error),
             None if publish.topic.is_empty() => Err(Ending::error(ReasonCode::PROTOCOL_ERROR)),
             None => Ok(None),
         }
@@ -54,8 +59,8 @@ impl Exchange<'_> {
         packet_id: PacketId,
     ) -> Result<Handled, Ending> {
         match self.publish(publish, topic, Position::START) {
-            Ok((code, after)) => self.acknowledge(Step::PubAck, packet_id, code, after),
-            Err(refused) => self.refuse(Step::PubAck, packet_id, refused),
+            Ok((code, after)) => self.acknowledge(Step::Ack, packet_id, code, after),
+            Err(refused) => self.refuse(Step::Ack, packet_id, refused),
         }
     }
 
@@ -70,7 +75,12 @@ impl Exchange<'_> {
         if flow.is_received(packet_id) {
             // Sent again: the message is published already [MQTT5-4.3.3-10] [MQTT3-4.3.3-2].
             flow.remember(packet_id);
-            return self.acknowledge(Step::PubRec, packet_id, ReasonCode::SUCCESS, self.hub.log.end());
+            return self.acknowledge(
+                Step::Received,
+                packet_id,
+                ReasonCode::SUCCESS,
+                self.hub.log.end(),
+            );
         }
         if self.link.version == Version::V5_0 && flow.received() >= maximum {
             return Err(Ending::error(ReasonCode::RECEIVE_MAXIMUM_EXCEEDED));
@@ -79,9 +89,9 @@ impl Exchange<'_> {
         match self.publish(publish, topic, remembered) {
             Ok((code, after)) => {
                 self.session.flow(self.flow).remember(packet_id);
-                self.acknowledge(Step::PubRec, packet_id, code, after.max(remembered))
+                self.acknowledge(Step::Received, packet_id, code, after.max(remembered))
             }
-            Err(refused) => self.refuse(Step::PubRec, packet_id, refused),
+            Err(refused) => self.refuse(Step::Received, packet_id, refused),
         }
     }
 
@@ -97,7 +107,12 @@ impl Exchange<'_> {
     }
 
     /// Tells the publisher that its message was not taken, as far as its version can say so.
-    fn refuse(&mut self, step: Step, packet_id: PacketId, refused: Refused) -> Result<Handled, Ending> {
+    fn refuse(
+        &mut self,
+        step: Step,
+        packet_id: PacketId,
+        refused: Refused,
+    ) -> Result<Handled, Ending> {
         let code = refused.code();
         match (self.link.version, refused) {
             (Version::V5_0, _) => self.acknowledge(step, packet_id, code, Position::START),
@@ -105,7 +120,7 @@ impl Exchange<'_> {
             (Version::V3_1_1, Refused::Topic) => Err(Ending::silent(code)),
             (Version::V3_1_1, Refused::NotAuthorized) => {
                 // It is acknowledged as if it had been taken [MQTT3-3.3.5-2].
-                if step == Step::PubRec {
+                if step == Step::Received {
                     self.session.flow(self.flow).remember(packet_id);
                 }
                 self.acknowledge(step, packet_id, ReasonCode::SUCCESS, Position::START)
@@ -134,9 +149,20 @@ impl Exchange<'_> {
             retain: publish.retain,
         };
         self.session.turn = self.session.turn.wrapping_add(1);
-        let publisher = Publisher { client_id: &self.session.client_id, turn: self.session.turn, after: remembered };
-        let published = self.hub.publish(self.now, &incoming, publisher).map_err(|_| Refused::Quota)?;
-        let code = if published.matched { ReasonCode::SUCCESS } else { ReasonCode::NO_MATCHING_SUBSCRIBERS };
+        let publisher = Publisher {
+            client_id: &self.session.client_id,
+            turn: self.session.turn,
+            after: remembered,
+        };
+        let published = self
+            .hub
+            .publish(self.now, &incoming, publisher)
+            .map_err(|_| Refused::Quota)?;
+        let code = if published.matched {
+            ReasonCode::SUCCESS
+        } else {
+            ReasonCode::NO_MATCHING_SUBSCRIBERS
+        };
         Ok((code, published.after))
     }
 }
@@ -162,7 +188,12 @@ impl Refused {
 /// What the bytes of a PUBLISH alone do not forbid, but its way from client to server does.
 fn check_properties(publish: &Publish<'_>, user_properties: usize) -> Result<(), Ending> {
     // Only a server sends one [MQTT5-3.3.4-6].
-    if publish.properties.subscription_identifiers().next().is_some() {
+    if publish
+        .properties
+        .subscription_identifiers()
+        .next()
+        .is_some()
+    {
         return Err(Ending::error(ReasonCode::PROTOCOL_ERROR));
     }
     if publish.properties.user_properties().count() > user_properties {

@@ -19,7 +19,10 @@ impl Exchange<'_> {
         let mut codes = Vec::new();
         let mut after = Position::START;
         for subscription in subscribe.subscriptions.iter() {
-            let wanted = Subscription { options: subscription.options, identifier };
+            let wanted = Subscription {
+                options: subscription.options,
+                identifier,
+            };
             let code = match self.subscribe(subscription.filter, wanted) {
                 Ok((granted, record)) => {
                     after = after.max(record);
@@ -38,9 +41,15 @@ impl Exchange<'_> {
     }
 
     /// Makes one subscription, or says why not.
-    fn subscribe(&mut self, filter: &str, wanted: Subscription) -> Result<(QoS, Position), ReasonCode> {
+    fn subscribe(
+        &mut self,
+        filter: &str,
+        wanted: Subscription,
+    ) -> Result<(QoS, Position), ReasonCode> {
         let route = Route::of(filter);
-        if filter.split('/').count() > self.hub.config.topic_levels || is_broken_share(filter, route) {
+        if filter.split('/').count() > self.hub.config.topic_levels
+            || is_broken_share(filter, route)
+        {
             return Err(ReasonCode::TOPIC_FILTER_INVALID);
         }
         if !self.is_allowed(Action::Subscribe(filter)) {
@@ -52,7 +61,10 @@ impl Exchange<'_> {
         if is_new && self.session.subscriptions.len() >= self.hub.config.subscriptions_per_session {
             return Err(ReasonCode::QUOTA_EXCEEDED);
         }
-        let record = self.hub.registry().subscribe(self.hub, self.session, (self.flow, &filter), wanted);
+        let record =
+            self.hub
+                .registry()
+                .subscribe(self.hub, self.session, (self.flow, &filter), wanted);
         let granted = wanted.options.qos;
         // [MQTT5-3.3.1-9] [MQTT5-3.3.1-10] [MQTT5-3.3.1-11] [MQTT3-3.3.1-6]; none for a shared subscription.
         let reads_retained = match wanted.options.retain_handling {
@@ -61,8 +73,15 @@ impl Exchange<'_> {
             RetainHandling::DoNotSend => false,
         };
         if reads_retained && route.share.is_none() {
-            self.session.cursors.retain(|cursor| cursor.flow != self.flow || cursor.filter != filter);
-            self.session.cursors.push_back(Cursor::new(self.flow, filter, granted, wanted.identifier));
+            self.session
+                .cursors
+                .retain(|cursor| cursor.flow != self.flow || cursor.filter != filter);
+            self.session.cursors.push_back(Cursor::new(
+                self.flow,
+                filter,
+                granted,
+                wanted.identifier,
+            ));
         }
         Ok((granted, record))
     }
@@ -72,13 +91,21 @@ impl Exchange<'_> {
         let mut codes = Vec::new();
         let mut after = Position::START;
         for filter in unsubscribe.filters.iter() {
-            let removed = self.hub.registry().unsubscribe(self.hub, self.session, self.flow, filter);
+            let removed =
+                self.hub
+                    .registry()
+                    .unsubscribe(self.hub, self.session, self.flow, filter);
             after = after.max(removed.unwrap_or_default());
-            let code = if removed.is_some() { ReasonCode::SUCCESS } else { ReasonCode::NO_SUBSCRIPTION_EXISTED };
+            let code = if removed.is_some() {
+                ReasonCode::SUCCESS
+            } else {
+                ReasonCode::NO_SUBSCRIPTION_EXISTED
+            };
             codes.push(code.0);
         }
         let gate = self.gate(after);
-        self.link.send_unsub_ack(unsubscribe.packet_id, &codes, gate)
+        self.link
+            .send_unsub_ack(unsubscribe.packet_id, &codes, gate)
     }
 
     fn check_user_properties(&self, count: usize) -> Result<(), Ending> {

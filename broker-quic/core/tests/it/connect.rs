@@ -8,8 +8,14 @@ use crate::net::{BOTH, Net, Q0, Q1, V3, V5, hello, publish};
 fn connack(net: &mut Net, client: crate::net::Client) -> Vec<String> {
     let frames = net.frames(client);
     assert_eq!(frames.len(), 1);
-    let Packet::ConnAck(connack) = frames[0].1.decode(frames[0].0).expect("decodes") else { panic!("no CONNACK") };
-    connack.properties.iter().map(|property| format!("{property:?}")).collect()
+    let Packet::ConnAck(connack) = frames[0].1.decode(frames[0].0).expect("decodes") else {
+        panic!("no CONNACK")
+    };
+    connack
+        .properties
+        .iter()
+        .map(|property| format!("{property:?}"))
+        .collect()
 }
 
 #[test]
@@ -18,7 +24,11 @@ fn connack_announces_what_the_server_takes() {
     let client = net.dial(&hello(V5, "a"));
     assert_eq!(
         connack(&mut net, client),
-        ["ReceiveMaximum(256)", "MaximumPacketSize(1048576)", "TopicAliasMaximum(32)"]
+        [
+            "ReceiveMaximum(256)",
+            "MaximumPacketSize(1048576)",
+            "TopicAliasMaximum(32)"
+        ]
     );
     let client = net.dial(&hello(V3, "b"));
     assert_eq!(connack(&mut net, client), [""; 0]);
@@ -26,17 +36,35 @@ fn connack_announces_what_the_server_takes() {
 
 #[test]
 fn connack_says_what_was_limited() {
-    let config = Config { session_expiry_maximum: 60, keep_alive_maximum: Some(30), ..Config::default() };
+    let config = Config {
+        session_expiry_maximum: 60,
+        keep_alive_maximum: Some(30),
+        ..Config::default()
+    };
     let mut net = Net::with(config);
     let client = net.dial(&hello(V5, "a").expiry(61).keep_alive(31));
     let properties = connack(&mut net, client);
-    assert!(properties.contains(&"SessionExpiryInterval(60)".to_owned()), "{properties:?}");
-    assert!(properties.contains(&"ServerKeepAlive(30)".to_owned()), "{properties:?}");
+    assert!(
+        properties.contains(&"SessionExpiryInterval(60)".to_owned()),
+        "{properties:?}"
+    );
+    assert!(
+        properties.contains(&"ServerKeepAlive(30)".to_owned()),
+        "{properties:?}"
+    );
     // No Keep Alive is longer than any.
     let client = net.dial(&hello(V5, "b").expiry(60).keep_alive(0));
     let properties = connack(&mut net, client);
-    assert!(!properties.iter().any(|property| property.starts_with("SessionExpiry")), "{properties:?}");
-    assert!(properties.contains(&"ServerKeepAlive(30)".to_owned()), "{properties:?}");
+    assert!(
+        !properties
+            .iter()
+            .any(|property| property.starts_with("SessionExpiry")),
+        "{properties:?}"
+    );
+    assert!(
+        properties.contains(&"ServerKeepAlive(30)".to_owned()),
+        "{properties:?}"
+    );
     net.wait_millis(44_999);
     net.assert_quiet(client);
     net.wait_millis(45_000);
@@ -48,8 +76,16 @@ fn an_empty_client_identifier_is_replaced_by_a_unique_one() {
     let mut net = Net::new();
     let first = net.dial(&hello(V5, ""));
     let second = net.dial(&hello(V5, ""));
-    let assigned = |lines: Vec<String>| lines.into_iter().find(|line| line.starts_with("AssignedClient")).expect("one");
-    let (one, other) = (assigned(connack(&mut net, first)), assigned(connack(&mut net, second)));
+    let assigned = |lines: Vec<String>| {
+        lines
+            .into_iter()
+            .find(|line| line.starts_with("AssignedClient"))
+            .expect("one")
+    };
+    let (one, other) = (
+        assigned(connack(&mut net, first)),
+        assigned(connack(&mut net, second)),
+    );
     assert_ne!(one, other);
     net.assert_quiet(first);
     let third = net.simple(V3, "");
@@ -62,7 +98,10 @@ fn an_empty_client_identifier_is_replaced_by_a_unique_one() {
 fn an_assigned_client_identifier_names_the_session() {
     let mut net = Net::new();
     let first = net.dial(&hello(V5, "").expiry(100));
-    let line = connack(&mut net, first).into_iter().find(|line| line.starts_with("Assigned")).expect("assigned");
+    let line = connack(&mut net, first)
+        .into_iter()
+        .find(|line| line.starts_with("Assigned"))
+        .expect("assigned");
     let name = line.split('"').nth(1).expect("quoted").to_owned();
     net.abort(first);
     let again = net.dial(&hello(V5, &name).stored(100));
@@ -169,7 +208,14 @@ fn what_follows_connect_waits_for_authentication() {
         assert!(net.broker.unread(client) > 0, "back-pressure");
         net.broker.answer(client, Ok(Principal::named("u")));
         let code = if version == V5 { " 10" } else { "" };
-        assert_eq!(net.read(client), ["CONNACK 00".to_owned(), format!("PUBACK 5{code}"), "PINGRESP".to_owned()]);
+        assert_eq!(
+            net.read(client),
+            [
+                "CONNACK 00".to_owned(),
+                format!("PUBACK 5{code}"),
+                "PINGRESP".to_owned()
+            ]
+        );
     }
 }
 
@@ -182,9 +228,13 @@ fn a_refused_connect_is_told_why_and_nothing_behind_it_counts() {
         net.broker.set_authenticator(Box::new(|_| None));
         let client = net.dial(&hello(version, "a"));
         net.publish(client, publish(Q0, 0, "t", "x"));
-        net.broker.answer(client, Err(ReasonCode::BAD_USER_NAME_OR_PASSWORD));
+        net.broker
+            .answer(client, Err(ReasonCode::BAD_USER_NAME_OR_PASSWORD));
         assert_eq!(net.read(client), [connack]);
-        assert_eq!(net.closed(client), (ReasonCode::BAD_USER_NAME_OR_PASSWORD, ClosedBy::Server));
+        assert_eq!(
+            net.closed(client),
+            (ReasonCode::BAD_USER_NAME_OR_PASSWORD, ClosedBy::Server)
+        );
         net.assert_quiet(watcher);
     }
 }
@@ -236,7 +286,10 @@ fn disconnect_closes() {
         let client = net.simple(version, "a");
         net.disconnect(client, 0, &[]);
         assert_eq!(net.read(client), [""; 0]);
-        assert_eq!(net.closed(client), (ReasonCode::NORMAL_DISCONNECTION, ClosedBy::Client));
+        assert_eq!(
+            net.closed(client),
+            (ReasonCode::NORMAL_DISCONNECTION, ClosedBy::Client)
+        );
     }
 }
 
@@ -276,7 +329,10 @@ fn a_client_that_does_not_read_cannot_hold_up_the_close() {
     net.broker.set_room(client, Some(0));
     net.broker.shut_down();
     net.wait_millis(4_999);
-    assert!(!net.broker.is_closed(client), "the last word has time to leave");
+    assert!(
+        !net.broker.is_closed(client),
+        "the last word has time to leave"
+    );
     net.wait_millis(1);
     assert!(net.broker.is_closed(client));
     let mut net = Net::new();

@@ -6,7 +6,10 @@ use quince_core::{Config, Durability, Position};
 use crate::net::{Net, Q0, Q1, Q2, V5, ack, hello, publish};
 
 fn net() -> Net {
-    Net::with(Config { durability: Durability::Store, ..Config::default() })
+    Net::with(Config {
+        durability: Durability::Store,
+        ..Config::default()
+    })
 }
 
 fn catch_up(net: &mut Net) {
@@ -90,7 +93,11 @@ fn qos_2_waits_for_its_identifiers() {
     net.read(sender);
     net.publish(sender, publish(Q2, 7, "t", "x"));
     assert_eq!(net.read(sender), [""; 0]);
-    assert_eq!(net.read(receiver), [""; 0], "the publisher's identifier is not durable yet");
+    assert_eq!(
+        net.read(receiver),
+        [""; 0],
+        "the publisher's identifier is not durable yet"
+    );
     catch_up(&mut net);
     assert_eq!(net.read(sender), ["PUBREC 7"]);
     assert_eq!(net.read(receiver), ["PUBLISH q2 id=1 t=x"]);
@@ -108,7 +115,13 @@ fn qos_2_waits_for_its_identifiers() {
 fn a_retained_message_is_durable_before_it_is_acknowledged() {
     let mut net = net();
     let client = net.simple(V5, "p");
-    net.publish(client, Publish { retain: true, ..publish(Q1, 1, "t", "x") });
+    net.publish(
+        client,
+        Publish {
+            retain: true,
+            ..publish(Q1, 1, "t", "x")
+        },
+    );
     assert_eq!(net.read(client), [""; 0]);
     catch_up(&mut net);
     assert_eq!(net.read(client), ["PUBACK 1 10"]);

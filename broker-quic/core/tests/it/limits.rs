@@ -6,7 +6,9 @@ use quince_codec::{Packet, Property, Publish};
 use quince_core::bench::VirtualBroker;
 use quince_core::{Config, FlowId, Principal};
 
-use crate::net::{BOTH, Client, Farewell, Net, Q0, Q1, Q2, V3, V5, ack, farewell, hello, options, publish};
+use crate::net::{
+    BOTH, Client, Farewell, Net, Q0, Q1, Q2, V3, V5, ack, farewell, hello, options, publish,
+};
 
 /// The defaults that users are told; another value here is a change of documented behaviour.
 #[test]
@@ -14,13 +16,38 @@ fn the_defaults_are_the_documented_ones() {
     let config = Config::default();
     assert_eq!(config.connect_timeout, Duration::from_secs(10));
     assert_eq!(config.yield_timeout, Duration::from_secs(1));
-    assert_eq!((config.packet_before_connack, config.packet_after_connack), (65_536, 1_048_576));
-    assert_eq!((config.topic_levels, config.client_id_length, config.user_properties), (128, 1_024, 1_000));
-    assert_eq!((config.receive_maximum, config.topic_alias_maximum), (256, 32));
-    assert_eq!((config.queue_messages, config.queue_bytes), (1_000, 4_194_304));
-    assert_eq!((config.subscriptions_per_session, config.stored_sessions), (1_000, 100_000));
-    assert_eq!((config.retained_messages, config.retained_bytes), (100_000, 268_435_456));
-    assert_eq!((config.buffered_bytes, config.outbox_bytes), (536_870_912, 65_536));
+    assert_eq!(
+        (config.packet_before_connack, config.packet_after_connack),
+        (65_536, 1_048_576)
+    );
+    assert_eq!(
+        (
+            config.topic_levels,
+            config.client_id_length,
+            config.user_properties
+        ),
+        (128, 1_024, 1_000)
+    );
+    assert_eq!(
+        (config.receive_maximum, config.topic_alias_maximum),
+        (256, 32)
+    );
+    assert_eq!(
+        (config.queue_messages, config.queue_bytes),
+        (1_000, 4_194_304)
+    );
+    assert_eq!(
+        (config.subscriptions_per_session, config.stored_sessions),
+        (1_000, 100_000)
+    );
+    assert_eq!(
+        (config.retained_messages, config.retained_bytes),
+        (100_000, 268_435_456)
+    );
+    assert_eq!(
+        (config.buffered_bytes, config.outbox_bytes),
+        (536_870_912, 65_536)
+    );
 }
 
 /// A stored Session that is away and takes everything on `t`.
@@ -47,7 +74,13 @@ fn a_full_queue_of_a_stored_session_refuses_the_publisher() {
             net.read(publisher);
         }
         assert_eq!(net.read(bystander).len(), 1000);
-        net.publish(publisher, Publish { retain: true, ..publish(qos, 1001, "t", "x") });
+        net.publish(
+            publisher,
+            Publish {
+                retain: true,
+                ..publish(qos, 1001, "t", "x")
+            },
+        );
         let lines = net.read_without_reason(publisher);
         assert!(lines[0].ends_with(" 1001 97"), "{lines:?}");
         // A message that is refused goes to nobody, and is not retained.
@@ -61,7 +94,10 @@ fn a_full_queue_of_a_stored_session_refuses_the_publisher() {
 
 #[test]
 fn the_queue_is_bounded_in_bytes_too() {
-    let mut net = Net::with(Config { queue_bytes: 10_000, ..Config::default() });
+    let mut net = Net::with(Config {
+        queue_bytes: 10_000,
+        ..Config::default()
+    });
     away(&mut net, Q1);
     let publisher = net.simple(V5, "p");
     let payload = "x".repeat(4_000);
@@ -84,7 +120,10 @@ fn the_queue_is_bounded_in_bytes_too() {
 #[test]
 fn a_publisher_without_reason_codes_is_paused_until_there_is_room() {
     for qos in [Q1, Q2] {
-        let mut net = Net::with(Config { queue_messages: 2, ..Config::default() });
+        let mut net = Net::with(Config {
+            queue_messages: 2,
+            ..Config::default()
+        });
         away(&mut net, Q2);
         let publisher = net.client(&hello(V3, "p").keep_alive(10));
         for number in 1..=3 {
@@ -99,17 +138,31 @@ fn a_publisher_without_reason_codes_is_paused_until_there_is_room() {
         assert!(!net.broker.is_closed(publisher));
         let client = net.dial(&hello(V5, "away").stored(100));
         assert_eq!(net.read(client).len(), 3);
-        net.send(client, &if qos == Q1 { Packet::PubAck(ack(1)) } else { Packet::PubRec(ack(1)) });
+        net.send(
+            client,
+            &if qos == Q1 {
+                Packet::PubAck(ack(1))
+            } else {
+                Packet::PubRec(ack(1))
+            },
+        );
         net.wait_millis(50);
         let name = if qos == Q1 { "PUBACK 3" } else { "PUBREC 3" };
         assert_eq!(net.read(publisher), [name, "PINGRESP"]);
-        assert!(net.read(client).last().is_some_and(|line| line.ends_with("t=3")));
+        assert!(
+            net.read(client)
+                .last()
+                .is_some_and(|line| line.ends_with("t=3"))
+        );
     }
 }
 
 #[test]
 fn a_paused_publisher_is_closed_in_the_end() {
-    let mut net = Net::with(Config { queue_messages: 1, ..Config::default() });
+    let mut net = Net::with(Config {
+        queue_messages: 1,
+        ..Config::default()
+    });
     away(&mut net, Q1);
     let publisher = net.simple(V3, "p");
     net.publish(publisher, publish(Q1, 1, "t", "x"));
@@ -123,8 +176,13 @@ fn a_paused_publisher_is_closed_in_the_end() {
 
 #[test]
 fn two_clients_that_publish_to_each_other_do_not_lock_up() {
-    let mut net = Net::with(Config { queue_messages: 2, ..Config::default() });
-    let clients: Vec<Client> = ["a", "b"].map(|name| net.client(&hello(V3, name).stored(0))).to_vec();
+    let mut net = Net::with(Config {
+        queue_messages: 2,
+        ..Config::default()
+    });
+    let clients: Vec<Client> = ["a", "b"]
+        .map(|name| net.client(&hello(V3, name).stored(0)))
+        .to_vec();
     for (client, filter) in clients.iter().zip(["a", "b"]) {
         net.subscribe(*client, &[(filter, Q1)]);
     }
@@ -138,7 +196,10 @@ fn two_clients_that_publish_to_each_other_do_not_lock_up() {
 
 #[test]
 fn a_session_that_is_not_stored_loses_its_oldest_messages() {
-    let mut net = Net::with(Config { queue_messages: 3, ..Config::default() });
+    let mut net = Net::with(Config {
+        queue_messages: 3,
+        ..Config::default()
+    });
     let slow = net.client(&hello(V5, "slow").with(Property::ReceiveMaximum(1)));
     net.subscribe(slow, &[("t", Q1)]);
     let publisher = net.simple(V5, "p");
@@ -150,12 +211,18 @@ fn a_session_that_is_not_stored_loses_its_oldest_messages() {
     assert_eq!(net.read(slow), ["PUBLISH q1 id=1 t=1"]);
     net.send(slow, &Packet::PubAck(ack(1)));
     net.send(slow, &Packet::PubAck(ack(2)));
-    assert_eq!(net.read(slow), ["PUBLISH q1 id=2 t=5", "PUBLISH q1 id=3 t=6"]);
+    assert_eq!(
+        net.read(slow),
+        ["PUBLISH q1 id=2 t=5", "PUBLISH q1 id=3 t=6"]
+    );
 }
 
 #[test]
 fn qos_0_never_pushes_out_what_is_owed_to_a_stored_session() {
-    let mut net = Net::with(Config { queue_messages: 3, ..Config::default() });
+    let mut net = Net::with(Config {
+        queue_messages: 3,
+        ..Config::default()
+    });
     away(&mut net, Q1);
     let publisher = net.simple(V5, "p");
     net.publish(publisher, publish(Q1, 1, "t", "owed"));
@@ -165,7 +232,12 @@ fn qos_0_never_pushes_out_what_is_owed_to_a_stored_session() {
     let client = net.dial(&hello(V5, "away").stored(100));
     assert_eq!(
         net.read(client),
-        ["CONNACK 00 present", "PUBLISH q1 id=1 t=owed", "PUBLISH q0 t=3", "PUBLISH q0 t=4"]
+        [
+            "CONNACK 00 present",
+            "PUBLISH q1 id=1 t=owed",
+            "PUBLISH q0 t=3",
+            "PUBLISH q0 t=4"
+        ]
     );
 }
 
@@ -177,10 +249,16 @@ fn topics_have_at_most_128_levels() {
     let client = net.simple(V5, "a");
     net.subscribe(client, &[(last.as_str(), Q0)]);
     net.publish(client, publish(Q1, 1, &last, "x"));
-    assert_eq!(net.read(client), ["PUBACK 1".to_owned(), format!("PUBLISH q0 {last}=x")]);
+    assert_eq!(
+        net.read(client),
+        ["PUBACK 1".to_owned(), format!("PUBLISH q0 {last}=x")]
+    );
     net.publish(client, publish(Q1, 2, &over, "x"));
     net.publish(client, publish(Q2, 3, &over, "x"));
-    assert_eq!(net.read_without_reason(client), ["PUBACK 2 90", "PUBREC 3 90"]);
+    assert_eq!(
+        net.read_without_reason(client),
+        ["PUBACK 2 90", "PUBREC 3 90"]
+    );
     net.publish(client, publish(Q0, 0, &over, "x"));
     net.assert_refused(client, 0x90);
     for qos in [Q0, Q1, Q2] {
@@ -216,7 +294,10 @@ fn a_packet_has_at_most_1000_user_properties() {
     let mut net = Net::new();
     let mut hello_last = hello(V5, "a");
     hello_last.properties = last.clone();
-    hello_last.will = Some(Farewell { properties: last.clone(), ..farewell("w", "") });
+    hello_last.will = Some(Farewell {
+        properties: last.clone(),
+        ..farewell("w", "")
+    });
     let client = net.client(&hello_last);
     net.publish_with(client, publish(Q1, 1, "t", "x"), &last);
     net.subscribe_with(client, 2, &last, &[("t", options(Q0))]);
@@ -234,7 +315,10 @@ fn a_packet_has_at_most_1000_user_properties() {
     for in_will in [false, true] {
         let mut greeting = hello(V5, "c");
         if in_will {
-            greeting.will = Some(Farewell { properties: over.clone(), ..farewell("w", "") });
+            greeting.will = Some(Farewell {
+                properties: over.clone(),
+                ..farewell("w", "")
+            });
         } else {
             greeting.properties = over.clone();
         }
@@ -252,8 +336,16 @@ fn a_session_has_at_most_1000_subscriptions() {
         for number in 1..=1000 {
             net.subscribe(client, &[(&format!("t/{number}"), Q0)]);
         }
-        net.subscribe_with(client, 1, &[], &[("t/0", options(Q0)), ("t/1", options(Q1))]);
-        assert_eq!(net.read_without_reason(client), [format!("SUBACK 1 {code} 01")]);
+        net.subscribe_with(
+            client,
+            1,
+            &[],
+            &[("t/0", options(Q0)), ("t/1", options(Q1))],
+        );
+        assert_eq!(
+            net.read_without_reason(client),
+            [format!("SUBACK 1 {code} 01")]
+        );
         net.unsubscribe(client, 2, &["t/1"]);
         net.read(client);
         net.subscribe(client, &[("t/0", Q0)]);
@@ -263,7 +355,10 @@ fn a_session_has_at_most_1000_subscriptions() {
 #[test]
 fn the_number_of_stored_sessions_is_bounded() {
     for (version, refusal) in [(V5, "CONNACK 97"), (V3, "CONNACK 03")] {
-        let mut net = Net::with(Config { stored_sessions: 2, ..Config::default() });
+        let mut net = Net::with(Config {
+            stored_sessions: 2,
+            ..Config::default()
+        });
         net.client(&hello(version, "a").stored(100));
         let second = net.client(&hello(version, "b").stored(100));
         let client = net.dial(&hello(version, "c").stored(100));
@@ -282,15 +377,28 @@ fn the_number_of_stored_sessions_is_bounded() {
 #[test]
 fn the_retained_store_is_bounded_in_messages_and_bytes() {
     for config in [
-        Config { retained_messages: 2, ..Config::default() },
-        Config { retained_bytes: 2 * 1_200 + 100, ..Config::default() },
+        Config {
+            retained_messages: 2,
+            ..Config::default()
+        },
+        Config {
+            retained_bytes: 2 * 1_200 + 100,
+            ..Config::default()
+        },
     ] {
         let mut net = Net::with(config);
         let client = net.simple(V5, "a");
         let payload = "x".repeat(900);
-        let retained = |qos, number, topic| Publish { retain: true, ..publish(qos, number, topic, &payload) };
+        let retained = |qos, number, topic| Publish {
+            retain: true,
+            ..publish(qos, number, topic, &payload)
+        };
         net.publish(client, retained(Q1, 1, "t/1"));
-        net.publish_with(client, retained(Q1, 2, "t/2"), &[Property::MessageExpiryInterval(10)]);
+        net.publish_with(
+            client,
+            retained(Q1, 2, "t/2"),
+            &[Property::MessageExpiryInterval(10)],
+        );
         net.publish(client, retained(Q1, 3, "t/3"));
         // Replacing is always possible.
         net.publish(client, retained(Q1, 4, "t/1"));
@@ -313,14 +421,20 @@ fn the_retained_store_is_bounded_in_messages_and_bytes() {
 
 #[test]
 fn the_messages_of_the_whole_process_are_bounded() {
-    let mut net = Net::with(Config { buffered_bytes: 3_000, ..Config::default() });
+    let mut net = Net::with(Config {
+        buffered_bytes: 3_000,
+        ..Config::default()
+    });
     away(&mut net, Q1);
     let payload = "x".repeat(1_000);
     let client = net.simple(V5, "p");
     for number in 1..=3 {
         net.publish(client, publish(Q1, number, "t", &payload));
     }
-    assert_eq!(net.read_without_reason(client), ["PUBACK 1", "PUBACK 2", "PUBACK 3 97"]);
+    assert_eq!(
+        net.read_without_reason(client),
+        ["PUBACK 1", "PUBACK 2", "PUBACK 3 97"]
+    );
     assert!(net.broker.hub().figures().buffered_bytes <= 3_000);
     let refused = net.dial(&hello(V5, "w").will(farewell("w", &payload)));
     assert_eq!(net.read_without_reason(refused), ["CONNACK 97"]);
@@ -347,7 +461,11 @@ fn packets_are_bounded_before_and_after_connack() {
             bytes.extend(core::iter::repeat_n(b'p', password));
             assert_eq!(bytes.len(), length);
             net.raw(client, &bytes);
-            assert_eq!(net.broker.is_closed(client), !accepted, "{version} {length}");
+            assert_eq!(
+                net.broker.is_closed(client),
+                !accepted,
+                "{version} {length}"
+            );
         }
         for (length, accepted) in [(1_048_576, true), (1_048_577, false)] {
             let mut net = Net::new();
@@ -396,8 +514,15 @@ fn input_is_held_up_to_its_bound_by_a_driver_that_goes_on_reading() {
     for (length, ends) in [(131_072, false), (131_073, true)] {
         let hub = Arc::new(Hub::new(Config::default()));
         let mut connection = Connection::new(hub, ConnectionId::new(1), Time::ZERO);
-        connection.receive(Time::ZERO, FlowId::CONTROL, b"\x10\x0d\x00\x04MQTT\x04\x02\x00\x00\x00\x01a");
-        assert!(matches!(connection.poll_output(), Some(Output::Authenticate(_))));
+        connection.receive(
+            Time::ZERO,
+            FlowId::CONTROL,
+            b"\x10\x0d\x00\x04MQTT\x04\x02\x00\x00\x00\x01a",
+        );
+        assert!(matches!(
+            connection.poll_output(),
+            Some(Output::Authenticate(_))
+        ));
         assert!(!connection.wants_input());
         connection.receive(Time::ZERO, FlowId::CONTROL, &vec![0; length - 1]);
         connection.receive(Time::ZERO, FlowId::CONTROL, &[0]);
@@ -424,7 +549,10 @@ fn the_outbox_takes_no_more_than_its_limit_and_one_packet() {
 #[test]
 fn a_keep_alive_beyond_the_maximum_is_lowered_only_where_it_can_be_said() {
     for version in BOTH {
-        let mut net = Net::with(Config { keep_alive_maximum: Some(2), ..Config::default() });
+        let mut net = Net::with(Config {
+            keep_alive_maximum: Some(2),
+            ..Config::default()
+        });
         let client = net.client(&hello(version, "a").keep_alive(100));
         net.wait(3);
         assert_eq!(net.broker.is_closed(client), version == V5);

@@ -4,9 +4,9 @@ use core::time::Duration;
 use std::collections::BTreeMap;
 
 use quince_codec::{
-    Acknowledgement, Connect, Disconnect, FilterList, Frame, Framer, Packet, PacketId, Properties, Property,
-    PropertyList, Publish, QoS, ReasonCode, RetainHandling, Subscribe, SubscriptionList, SubscriptionOptions,
-    Unsubscribe, Version, Will,
+    Acknowledgement, Connect, Disconnect, FilterList, Frame, Framer, Packet, PacketId, Properties,
+    Property, PropertyList, Publish, QoS, ReasonCode, RetainHandling, Subscribe, SubscriptionList,
+    SubscriptionOptions, Unsubscribe, Version, Will,
 };
 use quince_core::bench::VirtualBroker;
 use quince_core::{ClosedBy, Config, ConnectionId, FlowId};
@@ -42,11 +42,25 @@ pub(crate) struct Farewell<'a> {
 }
 
 pub(crate) fn hello(version: Version, client_id: &str) -> Hello<'_> {
-    Hello { version, client_id, clean: true, keep_alive: 0, properties: Vec::new(), will: None, user_name: None }
+    Hello {
+        version,
+        client_id,
+        clean: true,
+        keep_alive: 0,
+        properties: Vec::new(),
+        will: None,
+        user_name: None,
+    }
 }
 
 pub(crate) fn farewell<'a>(topic: &'a str, payload: &'a str) -> Farewell<'a> {
-    Farewell { topic, payload, qos: Q0, retain: false, properties: Vec::new() }
+    Farewell {
+        topic,
+        payload,
+        qos: Q0,
+        retain: false,
+        properties: Vec::new(),
+    }
 }
 
 impl<'a> Hello<'a> {
@@ -57,7 +71,11 @@ impl<'a> Hello<'a> {
     }
 
     pub(crate) fn expiry(self, seconds: u32) -> Self {
-        if self.version == V5 { self.with(Property::SessionExpiryInterval(seconds)) } else { self }
+        if self.version == V5 {
+            self.with(Property::SessionExpiryInterval(seconds))
+        } else {
+            self
+        }
     }
 
     pub(crate) fn with(mut self, property: Property<'a>) -> Self {
@@ -114,7 +132,11 @@ pub(crate) fn ack(number: u16) -> Acknowledgement<'static> {
 }
 
 pub(crate) fn ack_with(number: u16, code: u8) -> Acknowledgement<'static> {
-    Acknowledgement { packet_id: id(number), reason_code: ReasonCode(code), properties: Properties::EMPTY }
+    Acknowledgement {
+        packet_id: id(number),
+        reason_code: ReasonCode(code),
+        properties: Properties::EMPTY,
+    }
 }
 
 /// A virtual broker and what is known of its clients.
@@ -133,13 +155,17 @@ impl Net {
     }
 
     pub(crate) fn over(broker: VirtualBroker) -> Self {
-        Self { broker, clients: BTreeMap::new() }
+        Self {
+            broker,
+            clients: BTreeMap::new(),
+        }
     }
 
     /// A connection without CONNECT.
     pub(crate) fn open(&mut self, version: Version) -> Client {
         let client = self.broker.connect();
-        self.clients.insert(client, (version, Framer::new(u32::MAX)));
+        self.clients
+            .insert(client, (version, Framer::new(u32::MAX)));
         client
     }
 
@@ -177,7 +203,11 @@ impl Net {
     pub(crate) fn client(&mut self, hello: &Hello<'_>) -> Client {
         let client = self.dial(hello);
         let read = self.read(client);
-        assert!(read.first().is_some_and(|line| line.starts_with("CONNACK 00")), "not accepted: {read:?}");
+        assert!(
+            read.first()
+                .is_some_and(|line| line.starts_with("CONNACK 00")),
+            "not accepted: {read:?}"
+        );
         // What a resumed Session sends is left to the test.
         assert_eq!(read.len(), 1, "more than CONNACK: {read:?}");
         client
@@ -209,9 +239,17 @@ impl Net {
         self.send(client, &Packet::Publish(publish));
     }
 
-    pub(crate) fn publish_with(&mut self, client: Client, publish: Publish<'_>, properties: &[Property<'_>]) {
+    pub(crate) fn publish_with(
+        &mut self,
+        client: Client,
+        publish: Publish<'_>,
+        properties: &[Property<'_>],
+    ) {
         let properties = list(properties);
-        let packet = Publish { properties: properties.as_properties(), ..publish };
+        let packet = Publish {
+            properties: properties.as_properties(),
+            ..publish
+        };
         self.send(client, &Packet::Publish(packet));
     }
 
@@ -237,10 +275,19 @@ impl Net {
 
     /// Subscribes and reads the SUBACK, which must grant everything.
     pub(crate) fn subscribe(&mut self, client: Client, filters: &[(&str, QoS)]) {
-        let filters: Vec<_> = filters.iter().map(|(filter, qos)| (*filter, options(*qos))).collect();
+        let filters: Vec<_> = filters
+            .iter()
+            .map(|(filter, qos)| (*filter, options(*qos)))
+            .collect();
         self.subscribe_with(client, 77, &[], &filters);
-        let codes: Vec<String> = filters.iter().map(|(_, options)| format!("{:02x}", options.qos as u8)).collect();
-        assert_eq!(self.read(client), [format!("SUBACK 77 {}", codes.join(" "))]);
+        let codes: Vec<String> = filters
+            .iter()
+            .map(|(_, options)| format!("{:02x}", options.qos as u8))
+            .collect();
+        assert_eq!(
+            self.read(client),
+            [format!("SUBACK 77 {}", codes.join(" "))]
+        );
     }
 
     pub(crate) fn unsubscribe(&mut self, client: Client, number: u16, filters: &[&str]) {
@@ -258,7 +305,10 @@ impl Net {
 
     pub(crate) fn disconnect(&mut self, client: Client, code: u8, properties: &[Property<'_>]) {
         let properties = list(properties);
-        let disconnect = Disconnect { reason_code: ReasonCode(code), properties: properties.as_properties() };
+        let disconnect = Disconnect {
+            reason_code: ReasonCode(code),
+            properties: properties.as_properties(),
+        };
         self.send(client, &Packet::Disconnect(disconnect));
     }
 
@@ -268,7 +318,10 @@ impl Net {
 
     /// Everything that the client has got since the last call, one line per packet.
     pub(crate) fn read(&mut self, client: Client) -> Vec<String> {
-        self.frames(client).iter().map(|(version, frame)| describe(*version, frame)).collect()
+        self.frames(client)
+            .iter()
+            .map(|(version, frame)| describe(*version, frame))
+            .collect()
     }
 
     pub(crate) fn frames(&mut self, client: Client) -> Vec<(Version, Frame)> {
@@ -305,38 +358,74 @@ impl Net {
     /// Reads a DISCONNECT with this code (nothing in version 3.1.1) and the end of the stream.
     pub(crate) fn assert_refused(&mut self, client: Client, code: u8) {
         let version = self.clients[&client].0;
-        let expected = if version == V5 { vec![format!("DISCONNECT {code:02x}")] } else { vec![] };
+        let expected = if version == V5 {
+            vec![format!("DISCONNECT {code:02x}")]
+        } else {
+            vec![]
+        };
         assert_eq!(self.read_without_reason(client), expected);
         assert!(self.broker.is_closed(client), "still open");
     }
 
     /// As [`Net::read`], without Reason Strings.
     pub(crate) fn read_without_reason(&mut self, client: Client) -> Vec<String> {
-        let strip = |line: String| line.split(" ReasonString").next().unwrap_or_default().to_owned();
+        let strip = |line: String| {
+            line.split(" ReasonString")
+                .next()
+                .unwrap_or_default()
+                .to_owned()
+        };
         self.read(client).into_iter().map(strip).collect()
     }
 }
 
 /// One packet as a line.
 fn describe(version: Version, frame: &Frame) -> String {
-    let packet = frame.decode(version).unwrap_or_else(|error| panic!("{error}: {:02x?}", frame.bytes()));
-    let hex = |codes: &[u8]| codes.iter().map(|code| format!(" {code:02x}")).collect::<String>();
+    let packet = frame
+        .decode(version)
+        .unwrap_or_else(|error| panic!("{error}: {:02x?}", frame.bytes()));
+    let hex = |codes: &[u8]| {
+        codes
+            .iter()
+            .map(|code| format!(" {code:02x}"))
+            .collect::<String>()
+    };
     let with = |text: String, properties: Properties<'_>| {
-        let properties: String = properties.iter().map(|property| format!(" {property:?}")).collect();
+        let properties: String = properties
+            .iter()
+            .map(|property| format!(" {property:?}"))
+            .collect();
         text + &properties
     };
     let step = |name: &str, ack: &Acknowledgement<'_>| {
-        let code = if ack.reason_code.0 == 0 { String::new() } else { format!(" {:02x}", ack.reason_code.0) };
-        with(format!("{name} {}{code}", ack.packet_id.value()), ack.properties)
+        let code = if ack.reason_code.0 == 0 {
+            String::new()
+        } else {
+            format!(" {:02x}", ack.reason_code.0)
+        };
+        with(
+            format!("{name} {}{code}", ack.packet_id.value()),
+            ack.properties,
+        )
     };
     match &packet {
         Packet::ConnAck(connack) => {
-            let present = if connack.session_present { " present" } else { "" };
-            with(format!("CONNACK {:02x}{present}", connack.code), Properties::EMPTY)
+            let present = if connack.session_present {
+                " present"
+            } else {
+                ""
+            };
+            with(
+                format!("CONNACK {:02x}{present}", connack.code),
+                Properties::EMPTY,
+            )
         }
         Packet::Publish(publish) => {
             let flag = |set: bool, name: &'static str| if set { name } else { "" };
-            let number = publish.packet_id.map(|number| format!(" id={}", number.value())).unwrap_or_default();
+            let number = publish
+                .packet_id
+                .map(|number| format!(" id={}", number.value()))
+                .unwrap_or_default();
             let text = format!(
                 "PUBLISH q{}{number}{}{} {}={}",
                 publish.qos as u8,
@@ -351,10 +440,19 @@ fn describe(version: Version, frame: &Frame) -> String {
         Packet::PubRec(ack) => step("PUBREC", ack),
         Packet::PubRel(ack) => step("PUBREL", ack),
         Packet::PubComp(ack) => step("PUBCOMP", ack),
-        Packet::SubAck(ack) => with(format!("SUBACK {}{}", ack.packet_id.value(), hex(ack.codes)), ack.properties),
-        Packet::UnsubAck(ack) => with(format!("UNSUBACK {}{}", ack.packet_id.value(), hex(ack.codes)), ack.properties),
+        Packet::SubAck(ack) => with(
+            format!("SUBACK {}{}", ack.packet_id.value(), hex(ack.codes)),
+            ack.properties,
+        ),
+        Packet::UnsubAck(ack) => with(
+            format!("UNSUBACK {}{}", ack.packet_id.value(), hex(ack.codes)),
+            ack.properties,
+        ),
         Packet::PingResp => "PINGRESP".to_owned(),
-        Packet::Disconnect(end) => with(format!("DISCONNECT {:02x}", end.reason_code.0), end.properties),
+        Packet::Disconnect(end) => with(
+            format!("DISCONNECT {:02x}", end.reason_code.0),
+            end.properties,
+        ),
         other => format!("{other:?}"),
     }
 }

@@ -25,7 +25,11 @@ fn every_qos_to_every_granted_qos_arrives_at_the_minimum() {
                     QoS::AtLeastOnce => "PUBLISH q1 id=1 t/a=x",
                     QoS::ExactlyOnce => "PUBLISH q2 id=1 t/a=x",
                 };
-                assert_eq!(net.read(subscriber), [line], "{version} {published:?} {granted:?}");
+                assert_eq!(
+                    net.read(subscriber),
+                    [line],
+                    "{version} {published:?} {granted:?}"
+                );
             }
         }
     }
@@ -39,14 +43,32 @@ fn a_qos_2_message_from_the_client_is_published_once() {
         net.subscribe(subscriber, &[("t", Q0)]);
         let client = net.simple(version, "p");
         net.publish(client, publish(Q2, 7, "t", "one"));
-        net.publish(client, Publish { dup: true, ..publish(Q2, 7, "t", "one") });
-        net.publish(client, Publish { dup: true, ..publish(Q2, 7, "t", "one") });
+        net.publish(
+            client,
+            Publish {
+                dup: true,
+                ..publish(Q2, 7, "t", "one")
+            },
+        );
+        net.publish(
+            client,
+            Publish {
+                dup: true,
+                ..publish(Q2, 7, "t", "one")
+            },
+        );
         assert_eq!(net.read(client), ["PUBREC 7", "PUBREC 7", "PUBREC 7"]);
         net.send(client, &Packet::PubRel(ack(7)));
         assert_eq!(net.read(client), ["PUBCOMP 7"]);
         assert_eq!(net.read(subscriber), ["PUBLISH q0 t=one"]);
         // From now on the identifier means a new message, whatever DUP says.
-        net.publish(client, Publish { dup: true, ..publish(Q2, 7, "t", "two") });
+        net.publish(
+            client,
+            Publish {
+                dup: true,
+                ..publish(Q2, 7, "t", "two")
+            },
+        );
         assert_eq!(net.read(client), ["PUBREC 7"]);
         assert_eq!(net.read(subscriber), ["PUBLISH q0 t=two"]);
     }
@@ -62,9 +84,18 @@ fn a_qos_2_identifier_is_remembered_across_connections() {
         net.publish(client, publish(Q2, 7, "t", "one"));
         net.abort(client);
         let client = net.dial(&hello(version, "p").stored(100));
-        net.publish(client, Publish { dup: true, ..publish(Q2, 7, "t", "one") });
+        net.publish(
+            client,
+            Publish {
+                dup: true,
+                ..publish(Q2, 7, "t", "one")
+            },
+        );
         net.send(client, &Packet::PubRel(ack(7)));
-        assert_eq!(net.read(client), ["CONNACK 00 present", "PUBREC 7", "PUBCOMP 7"]);
+        assert_eq!(
+            net.read(client),
+            ["CONNACK 00 present", "PUBREC 7", "PUBCOMP 7"]
+        );
         assert_eq!(net.read(subscriber), ["PUBLISH q0 t=one"]);
     }
 }
@@ -75,7 +106,13 @@ fn a_qos_1_identifier_is_free_after_puback() {
     let client = net.simple(V5, "p");
     net.subscribe(client, &[("t", Q0)]);
     for dup in [false, true, false] {
-        net.publish(client, Publish { dup, ..publish(Q1, 5, "t", "x") });
+        net.publish(
+            client,
+            Publish {
+                dup,
+                ..publish(Q1, 5, "t", "x")
+            },
+        );
         assert_eq!(net.read(client), ["PUBACK 5", "PUBLISH q0 t=x"]);
     }
 }
@@ -86,7 +123,10 @@ fn unknown_identifiers_are_answered() {
     let five = net.simple(V5, "five");
     net.send(five, &Packet::PubRel(ack(9)));
     net.send(five, &Packet::PubRec(ack(9)));
-    assert_eq!(net.read_without_reason(five), ["PUBCOMP 9 92", "PUBREL 9 92"]);
+    assert_eq!(
+        net.read_without_reason(five),
+        ["PUBCOMP 9 92", "PUBREL 9 92"]
+    );
     net.send(five, &Packet::PubAck(ack(9)));
     net.send(five, &Packet::PubComp(ack(9)));
     net.send(five, &Packet::PubRec(ack_with(9, 0x80)));
@@ -136,7 +176,13 @@ fn dup_is_not_copied_from_the_publisher() {
     let mut net = Net::new();
     let client = net.simple(V5, "s");
     net.subscribe(client, &[("t", Q2)]);
-    net.publish(client, Publish { dup: true, ..publish(Q1, 3, "t", "x") });
+    net.publish(
+        client,
+        Publish {
+            dup: true,
+            ..publish(Q1, 3, "t", "x")
+        },
+    );
     assert_eq!(net.read(client), ["PUBACK 3", "PUBLISH q1 id=1 t=x"]);
 }
 
@@ -152,7 +198,11 @@ fn what_is_in_flight_is_sent_again_on_resumption_only() {
         net.publish(publisher, publish(Q2, 3, "t", "three"));
         assert_eq!(
             net.read(client),
-            ["PUBLISH q1 id=1 t=one", "PUBLISH q2 id=2 t=two", "PUBLISH q2 id=3 t=three"]
+            [
+                "PUBLISH q1 id=1 t=one",
+                "PUBLISH q2 id=2 t=two",
+                "PUBLISH q2 id=3 t=three"
+            ]
         );
         net.send(client, &Packet::PubRec(ack(2)));
         assert_eq!(net.read(client), ["PUBREL 2"]);
@@ -163,7 +213,12 @@ fn what_is_in_flight_is_sent_again_on_resumption_only() {
             let client = net.dial(&hello(version, "s").stored(1000));
             assert_eq!(
                 net.read(client),
-                ["CONNACK 00 present", "PUBLISH q1 id=1 dup t=one", "PUBLISH q2 id=3 dup t=three", "PUBREL 2"]
+                [
+                    "CONNACK 00 present",
+                    "PUBLISH q1 id=1 dup t=one",
+                    "PUBLISH q2 id=3 dup t=three",
+                    "PUBREL 2"
+                ]
             );
             net.abort(client);
         }
@@ -183,7 +238,11 @@ fn what_is_in_flight_is_sent_again_on_resumption_only() {
 #[test]
 fn an_error_from_the_client_ends_the_message() {
     let mut net = Net::new();
-    let client = net.client(&hello(V5, "s").stored(1000).with(Property::ReceiveMaximum(1)));
+    let client = net.client(
+        &hello(V5, "s")
+            .stored(1000)
+            .with(Property::ReceiveMaximum(1)),
+    );
     net.subscribe(client, &[("t", Q2)]);
     let publisher = net.simple(V5, "p");
     net.publish(publisher, publish(Q1, 1, "t", "one"));
@@ -191,9 +250,15 @@ fn an_error_from_the_client_ends_the_message() {
     net.publish(publisher, publish(Q0, 0, "t", "three"));
     assert_eq!(net.read(client), ["PUBLISH q1 id=1 t=one"]);
     net.send(client, &Packet::PubAck(ack_with(1, 0x80)));
-    assert_eq!(net.read(client), ["PUBLISH q2 id=2 t=two"]);
+    assert_eq!(
+        net.read(client),
+        ["PUBLISH q2 id=2 t=two", "PUBLISH q0 t=three"]
+    );
     net.send(client, &Packet::PubRec(ack_with(2, 0x80)));
-    assert_eq!(net.read(client), ["PUBLISH q0 t=three"]);
+    net.assert_quiet(client);
+    net.publish(publisher, publish(Q1, 3, "t", "four"));
+    assert_eq!(net.read(client), ["PUBLISH q1 id=3 t=four"]);
+    net.send(client, &Packet::PubAck(ack(3)));
     net.abort(client);
     let client = net.dial(&hello(V5, "s").stored(1000));
     assert_eq!(net.read(client), ["CONNACK 00 present"]);
@@ -215,7 +280,10 @@ fn no_more_than_the_clients_receive_maximum_is_in_flight() {
         net.send(client, &Packet::PubRec(ack(1)));
         assert_eq!(net.read(client), ["PUBREL 1"], "PUBREC frees nothing");
         net.send(client, &Packet::PubComp(ack(1)));
-        assert_eq!(net.read(client), [format!("PUBLISH q2 id={} t=x", maximum + 1)]);
+        assert_eq!(
+            net.read(client),
+            [format!("PUBLISH q2 id={} t=x", maximum + 1)]
+        );
     }
 }
 
@@ -231,12 +299,18 @@ fn the_quota_starts_anew_with_each_connection() {
     assert_eq!(net.read(client).len(), 3);
     net.abort(client);
     let client = net.dial(&hello(V5, "s").stored(100).with(Property::ReceiveMaximum(1)));
-    assert_eq!(net.read(client), ["CONNACK 00 present", "PUBLISH q1 id=1 dup t=1"]);
+    assert_eq!(
+        net.read(client),
+        ["CONNACK 00 present", "PUBLISH q1 id=1 dup t=1"]
+    );
     net.send(client, &Packet::PubAck(ack(1)));
     assert_eq!(net.read(client), ["PUBLISH q1 id=2 dup t=2"]);
     net.send(client, &Packet::PubAck(ack(2)));
     net.send(client, &Packet::PubAck(ack(3)));
-    assert_eq!(net.read(client), ["PUBLISH q1 id=3 dup t=3", "PUBLISH q1 id=4 t=4"]);
+    assert_eq!(
+        net.read(client),
+        ["PUBLISH q1 id=3 dup t=3", "PUBLISH q1 id=4 t=4"]
+    );
 }
 
 #[test]

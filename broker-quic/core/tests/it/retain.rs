@@ -4,8 +4,16 @@ use quince_codec::{Property, Publish};
 
 use crate::net::{BOTH, Net, Q0, Q1, Q2, V3, V5, hello, publish};
 
-fn retained<'a>(qos: quince_codec::QoS, number: u16, topic: &'a str, payload: &'a str) -> Publish<'a> {
-    Publish { retain: true, ..publish(qos, number, topic, payload) }
+fn retained<'a>(
+    qos: quince_codec::QoS,
+    number: u16,
+    topic: &'a str,
+    payload: &'a str,
+) -> Publish<'a> {
+    Publish {
+        retain: true,
+        ..publish(qos, number, topic, payload)
+    }
 }
 
 #[test]
@@ -23,7 +31,13 @@ fn a_new_subscription_gets_the_last_message_of_each_topic() {
         let mut lines = net.read(client);
         assert_eq!(lines.remove(0), "SUBACK 1 01");
         lines.sort();
-        assert_eq!(lines, ["PUBLISH q0 retain a/2=two", "PUBLISH q1 id=1 retain a/1=new"]);
+        assert_eq!(
+            lines,
+            [
+                "PUBLISH q0 retain a/2=two",
+                "PUBLISH q1 id=1 retain a/1=new"
+            ]
+        );
     }
 }
 
@@ -60,11 +74,21 @@ fn what_is_not_retained_changes_nothing() {
 fn retained_messages_expire() {
     let mut net = Net::new();
     let publisher = net.simple(V5, "p");
-    net.publish_with(publisher, retained(Q0, 0, "t", "x"), &[Property::MessageExpiryInterval(10)]);
+    net.publish_with(
+        publisher,
+        retained(Q0, 0, "t", "x"),
+        &[Property::MessageExpiryInterval(10)],
+    );
     net.wait(4);
     let client = net.simple(V5, "s");
     net.subscribe_with(client, 1, &[], &[("t", crate::net::options(Q0))]);
-    assert_eq!(net.read(client), ["SUBACK 1 00", "PUBLISH q0 retain t=x MessageExpiryInterval(6)"]);
+    assert_eq!(
+        net.read(client),
+        [
+            "SUBACK 1 00",
+            "PUBLISH q0 retain t=x MessageExpiryInterval(6)"
+        ]
+    );
     net.wait(6);
     net.subscribe(client, &[("t", Q0)]);
 }
@@ -76,7 +100,10 @@ fn wildcards_do_not_find_topics_that_start_with_a_dollar() {
     net.publish(client, retained(Q0, 0, "$r/x", "x"));
     net.subscribe(client, &[("#", Q0), ("+/x", Q0)]);
     net.subscribe_with(client, 1, &[], &[("$r/#", crate::net::options(Q0))]);
-    assert_eq!(net.read(client), ["SUBACK 1 00", "PUBLISH q0 retain $r/x=x"]);
+    assert_eq!(
+        net.read(client),
+        ["SUBACK 1 00", "PUBLISH q0 retain $r/x=x"]
+    );
 }
 
 #[test]
@@ -84,8 +111,19 @@ fn a_subscription_identifier_comes_with_retained_messages() {
     let mut net = Net::new();
     let client = net.simple(V5, "a");
     net.publish(client, retained(Q0, 0, "t", "x"));
-    net.subscribe_with(client, 1, &[Property::SubscriptionIdentifier(3)], &[("t", crate::net::options(Q0))]);
-    assert_eq!(net.read(client), ["SUBACK 1 00", "PUBLISH q0 retain t=x SubscriptionIdentifier(3)"]);
+    net.subscribe_with(
+        client,
+        1,
+        &[Property::SubscriptionIdentifier(3)],
+        &[("t", crate::net::options(Q0))],
+    );
+    assert_eq!(
+        net.read(client),
+        [
+            "SUBACK 1 00",
+            "PUBLISH q0 retain t=x SubscriptionIdentifier(3)"
+        ]
+    );
 }
 
 #[test]
@@ -103,16 +141,26 @@ fn reading_many_retained_messages_respects_receive_maximum_and_survives_the_conn
     let mut topics = std::collections::BTreeSet::new();
     loop {
         let lines = net.read(client);
-        let publishes: Vec<&String> = lines.iter().filter(|line| line.starts_with("PUBLISH")).collect();
+        let publishes: Vec<&String> = lines
+            .iter()
+            .filter(|line| line.starts_with("PUBLISH"))
+            .collect();
         if publishes.is_empty() {
             break;
         }
         for line in publishes {
-            let number = line.split("id=").nth(1).and_then(|rest| rest.split(' ').next()).expect("id");
+            let number = line
+                .split("id=")
+                .nth(1)
+                .and_then(|rest| rest.split(' ').next())
+                .expect("id");
             let topic = line.split("t/").nth(1).expect("topic").to_owned();
             assert!(topics.insert(topic), "twice: {line}");
             let number = number.parse().expect("number");
-            net.send(client, &quince_codec::Packet::PubAck(crate::net::ack(number)));
+            net.send(
+                client,
+                &quince_codec::Packet::PubAck(crate::net::ack(number)),
+            );
         }
     }
     assert_eq!(topics.len(), 1500);
@@ -127,6 +175,9 @@ fn retained_messages_outlive_their_publishers_session() {
         net.disconnect(publisher, 0, &[]);
         let client = net.simple(V3, "s");
         net.subscribe_with(client, 1, &[], &[("t", crate::net::options(Q1))]);
-        assert_eq!(net.read(client), ["SUBACK 1 01", "PUBLISH q1 id=1 retain t=x"]);
+        assert_eq!(
+            net.read(client),
+            ["SUBACK 1 01", "PUBLISH q1 id=1 retain t=x"]
+        );
     }
 }

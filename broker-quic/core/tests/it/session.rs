@@ -35,7 +35,11 @@ fn a_stored_session_keeps_subscriptions_and_messages() {
         let client = net.dial(&hello(version, "s").stored(100));
         assert_eq!(
             net.read(client),
-            ["CONNACK 00 present", "PUBLISH q1 id=1 t=one", "PUBLISH q2 id=2 t=two"]
+            [
+                "CONNACK 00 present",
+                "PUBLISH q1 id=1 t=one",
+                "PUBLISH q2 id=2 t=two"
+            ]
         );
         net.publish(publisher, publish(Q0, 0, "t", "three"));
         assert_eq!(net.read(client), ["PUBLISH q0 t=three"]);
@@ -84,9 +88,19 @@ fn a_session_ends_when_its_expiry_interval_has_passed() {
         net.assert_quiet(client);
         net.abort(client);
         net.wait_millis(wait);
-        assert_eq!(net.broker.hub().figures().subscriptions, usize::from(present));
+        assert_eq!(
+            net.broker.hub().figures().subscriptions,
+            usize::from(present)
+        );
         let client = net.dial(&hello(V5, "s").stored(10));
-        assert_eq!(net.read(client), [if present { "CONNACK 00 present" } else { "CONNACK 00" }]);
+        assert_eq!(
+            net.read(client),
+            [if present {
+                "CONNACK 00 present"
+            } else {
+                "CONNACK 00"
+            }]
+        );
     }
 }
 
@@ -104,16 +118,26 @@ fn the_longest_expiry_interval_never_ends() {
 
 #[test]
 fn disconnect_can_change_the_expiry_interval() {
-    for (connect, disconnect, wait, present) in
-        [(60, Some(0), 0, false), (1, Some(60), 3, true), (1, None, 3, false), (60, None, 3, true)]
-    {
+    for (connect, disconnect, wait, present) in [
+        (60, Some(0), 0, false),
+        (1, Some(60), 3, true),
+        (1, None, 3, false),
+        (60, None, 3, true),
+    ] {
         let mut net = Net::new();
         let client = net.client(&hello(V5, "s").stored(connect));
-        let properties: Vec<_> = disconnect.map(Property::SessionExpiryInterval).into_iter().collect();
+        let properties: Vec<_> = disconnect
+            .map(Property::SessionExpiryInterval)
+            .into_iter()
+            .collect();
         net.disconnect(client, 0, &properties);
         net.wait(wait);
         let client = net.dial(&hello(V5, "s").stored(10));
-        let expected = if present { "CONNACK 00 present" } else { "CONNACK 00" };
+        let expected = if present {
+            "CONNACK 00 present"
+        } else {
+            "CONNACK 00"
+        };
         assert_eq!(net.read(client), [expected], "{connect} {disconnect:?}");
     }
 }
@@ -146,10 +170,23 @@ fn a_session_may_change_its_version() {
     net.subscribe(client, &[("t", Q1)]);
     net.abort(client);
     let publisher = net.simple(V5, "p");
-    net.publish_with(publisher, publish(Q1, 1, "t", "x"), &[Property::ContentType("c")]);
+    net.publish_with(
+        publisher,
+        publish(Q1, 1, "t", "x"),
+        &[Property::ContentType("c")],
+    );
     let client = net.dial(&hello(V5, "s").stored(100));
-    assert_eq!(net.read(client), ["CONNACK 00 present", "PUBLISH q1 id=1 t=x ContentType(\"c\")"]);
+    assert_eq!(
+        net.read(client),
+        [
+            "CONNACK 00 present",
+            "PUBLISH q1 id=1 t=x ContentType(\"c\")"
+        ]
+    );
     net.abort(client);
     let client = net.dial(&hello(V3, "s").stored(0));
-    assert_eq!(net.read(client), ["CONNACK 00 present", "PUBLISH q1 id=1 dup t=x"]);
+    assert_eq!(
+        net.read(client),
+        ["CONNACK 00 present", "PUBLISH q1 id=1 dup t=x"]
+    );
 }

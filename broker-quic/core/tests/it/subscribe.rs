@@ -18,7 +18,10 @@ fn each_filter_has_its_code_in_order() {
     ];
     let five = net.simple(V5, "five");
     net.subscribe_with(five, 513, &[], &filters);
-    assert_eq!(net.read_without_reason(five), ["SUBACK 513 02 00 8f 8f 8f 01"]);
+    assert_eq!(
+        net.read_without_reason(five),
+        ["SUBACK 513 02 00 8f 8f 8f 01"]
+    );
     let three = net.simple(V3, "three");
     net.subscribe_with(three, 513, &[], &filters);
     assert_eq!(net.read(three), ["SUBACK 513 02 00 80 80 80 01"]);
@@ -57,10 +60,20 @@ fn a_filter_that_is_there_is_replaced() {
 fn overlapping_subscriptions_give_one_copy_at_the_highest_qos_with_all_identifiers() {
     let mut net = Net::new();
     let client = net.simple(V5, "a");
-    net.subscribe_with(client, 1, &[Property::SubscriptionIdentifier(5)], &[("a/#", options(Q2))]);
-    net.subscribe_with(client, 2, &[Property::SubscriptionIdentifier(300)], &[("a/b", options(Q0))]);
-    net.subscribe(client, &[("+/b", Q1)]);
+    net.subscribe_with(
+        client,
+        1,
+        &[Property::SubscriptionIdentifier(5)],
+        &[("a/#", options(Q2))],
+    );
+    net.subscribe_with(
+        client,
+        2,
+        &[Property::SubscriptionIdentifier(300)],
+        &[("a/b", options(Q0))],
+    );
     net.read(client);
+    net.subscribe(client, &[("+/b", Q1)]);
     net.publish(client, publish(Q2, 1, "a/b", "x"));
     let lines = net.read(client);
     assert_eq!(lines.len(), 2);
@@ -75,8 +88,14 @@ fn a_subscription_identifier_can_be_changed_and_taken_away() {
     let mut net = Net::new();
     let client = net.simple(V5, "a");
     for (properties, expected) in [
-        (vec![Property::SubscriptionIdentifier(1)], "PUBLISH q0 t=x SubscriptionIdentifier(1)"),
-        (vec![Property::SubscriptionIdentifier(268_435_455)], "PUBLISH q0 t=x SubscriptionIdentifier(268435455)"),
+        (
+            vec![Property::SubscriptionIdentifier(1)],
+            "PUBLISH q0 t=x SubscriptionIdentifier(1)",
+        ),
+        (
+            vec![Property::SubscriptionIdentifier(268_435_455)],
+            "PUBLISH q0 t=x SubscriptionIdentifier(268435455)",
+        ),
         (vec![], "PUBLISH q0 t=x"),
     ] {
         net.subscribe_with(client, 1, &properties, &[("t", options(Q0))]);
@@ -89,7 +108,18 @@ fn a_subscription_identifier_can_be_changed_and_taken_away() {
 fn no_local_keeps_a_client_from_hearing_itself() {
     let mut net = Net::new();
     let client = net.simple(V5, "a");
-    net.subscribe_with(client, 1, &[], &[("t", SubscriptionOptions { no_local: true, ..options(Q1) })]);
+    net.subscribe_with(
+        client,
+        1,
+        &[],
+        &[(
+            "t",
+            SubscriptionOptions {
+                no_local: true,
+                ..options(Q1)
+            },
+        )],
+    );
     net.read(client);
     net.publish(client, publish(Q1, 1, "t", "own"));
     assert_eq!(net.read(client), ["PUBACK 1 10"]);
@@ -102,7 +132,10 @@ fn no_local_keeps_a_client_from_hearing_itself() {
 fn retain_as_published_keeps_the_flag() {
     let mut net = Net::new();
     let keeps = net.simple(V5, "keeps");
-    let keep = SubscriptionOptions { retain_as_published: true, ..options(Q0) };
+    let keep = SubscriptionOptions {
+        retain_as_published: true,
+        ..options(Q0)
+    };
     net.subscribe_with(keeps, 1, &[], &[("t", keep)]);
     net.read(keeps);
     let drops = net.simple(V5, "drops");
@@ -110,10 +143,20 @@ fn retain_as_published_keeps_the_flag() {
     let old = net.simple(V3, "old");
     net.subscribe(old, &[("t", Q0)]);
     for retain in [true, false] {
-        net.publish(old, Publish { retain, ..publish(Q0, 0, "t", "x") });
+        net.publish(
+            old,
+            Publish {
+                retain,
+                ..publish(Q0, 0, "t", "x")
+            },
+        );
         assert_eq!(net.read(drops), ["PUBLISH q0 t=x"]);
         assert_eq!(net.read(old), ["PUBLISH q0 t=x"]);
-        let expected = if retain { "PUBLISH q0 retain t=x" } else { "PUBLISH q0 t=x" };
+        let expected = if retain {
+            "PUBLISH q0 retain t=x"
+        } else {
+            "PUBLISH q0 t=x"
+        };
         assert_eq!(net.read(keeps), [expected]);
     }
 }
@@ -122,8 +165,22 @@ fn retain_as_published_keeps_the_flag() {
 fn retain_handling_says_when_retained_messages_are_sent() {
     let mut net = Net::new();
     let client = net.simple(V5, "a");
-    net.publish(client, Publish { retain: true, ..publish(Q0, 0, "t", "x") });
-    let with = |retain_handling| [("t", SubscriptionOptions { retain_handling, ..options(Q0) })];
+    net.publish(
+        client,
+        Publish {
+            retain: true,
+            ..publish(Q0, 0, "t", "x")
+        },
+    );
+    let with = |retain_handling| {
+        [(
+            "t",
+            SubscriptionOptions {
+                retain_handling,
+                ..options(Q0)
+            },
+        )]
+    };
     let retained = "PUBLISH q0 retain t=x";
     for (handling, gets) in [
         (RetainHandling::DoNotSend, false),
@@ -132,7 +189,11 @@ fn retain_handling_says_when_retained_messages_are_sent() {
         (RetainHandling::SendAtSubscribe, true),
     ] {
         net.subscribe_with(client, 1, &[], &with(handling));
-        let expected = if gets { vec!["SUBACK 1 00", retained] } else { vec!["SUBACK 1 00"] };
+        let expected = if gets {
+            vec!["SUBACK 1 00", retained]
+        } else {
+            vec!["SUBACK 1 00"]
+        };
         assert_eq!(net.read(client), expected, "{handling:?}");
     }
     net.unsubscribe(client, 2, &["t"]);
@@ -165,7 +226,10 @@ fn filters_match_as_the_specification_says() {
             for topic in matching.iter().chain(*others) {
                 net.publish(client, publish(Q0, 0, topic, ""));
             }
-            let expected: Vec<String> = matching.iter().map(|topic| format!("PUBLISH q0 {topic}=")).collect();
+            let expected: Vec<String> = matching
+                .iter()
+                .map(|topic| format!("PUBLISH q0 {topic}="))
+                .collect();
             assert_eq!(net.read(client), expected, "{filter}");
         }
     }

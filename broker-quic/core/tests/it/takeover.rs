@@ -16,8 +16,14 @@ fn the_older_connection_is_closed_and_the_session_goes_on() {
         assert_eq!(net.read(old), ["PUBLISH q1 id=1 t=one"]);
         let new = net.dial(&hello(version, "a").stored(100));
         net.assert_refused(old, 0x8e);
-        assert_eq!(net.closed(old), (ReasonCode::SESSION_TAKEN_OVER, ClosedBy::Server));
-        assert_eq!(net.read(new), ["CONNACK 00 present", "PUBLISH q1 id=1 dup t=one"]);
+        assert_eq!(
+            net.closed(old),
+            (ReasonCode::SESSION_TAKEN_OVER, ClosedBy::Server)
+        );
+        assert_eq!(
+            net.read(new),
+            ["CONNACK 00 present", "PUBLISH q1 id=1 dup t=one"]
+        );
         net.assert_quiet(new);
         assert_eq!(net.broker.hub().figures().sessions, 2);
     }
@@ -33,7 +39,11 @@ fn a_clean_takeover_ends_the_old_session() {
         net.assert_refused(old, 0x8e);
         assert_eq!(net.read(new), ["CONNACK 00"]);
         net.publish(new, publish(Q1, 1, "t", "x"));
-        let code = if version == V5 { "PUBACK 1 10" } else { "PUBACK 1" };
+        let code = if version == V5 {
+            "PUBACK 1 10"
+        } else {
+            "PUBACK 1"
+        };
         assert_eq!(net.read(new), [code]);
     }
 }
@@ -54,7 +64,9 @@ fn a_takeover_works_though_the_old_client_does_not_read() {
 #[test]
 fn many_takeovers_in_a_row_leave_one_owner() {
     let mut net = Net::new();
-    let clients: Vec<_> = (0..10).map(|_| net.dial(&hello(V5, "a").stored(100))).collect();
+    let clients: Vec<_> = (0..10)
+        .map(|_| net.dial(&hello(V5, "a").stored(100)))
+        .collect();
     let (last, others) = clients.split_last().expect("ten");
     for client in others {
         assert_eq!(net.closed(*client).0, ReasonCode::SESSION_TAKEN_OVER);
@@ -111,8 +123,15 @@ mod apart {
             user_name: None,
             password: None,
         });
-        connection.receive(now, FlowId::CONTROL, &connect.to_bytes(V5).expect("encodes"));
-        assert!(matches!(connection.poll_output(), Some(Output::Authenticate(_))));
+        connection.receive(
+            now,
+            FlowId::CONTROL,
+            &connect.to_bytes(V5).expect("encodes"),
+        );
+        assert!(matches!(
+            connection.poll_output(),
+            Some(Output::Authenticate(_))
+        ));
         connection.authenticated(now, Ok(Principal::anonymous()));
         (connection, count)
     }
@@ -123,12 +142,23 @@ mod apart {
         let (mut old, old_woken) = connect(&hub, 1);
         assert!(!old.writable(FlowId::CONTROL).is_empty());
         let (mut new, new_woken) = connect(&hub, 2);
-        assert_eq!(old_woken.0.load(Ordering::Relaxed), 1, "the old owner is woken");
-        assert!(new.writable(FlowId::CONTROL).is_empty(), "no CONNACK before the Session is there");
+        assert_eq!(
+            old_woken.0.load(Ordering::Relaxed),
+            1,
+            "the old owner is woken"
+        );
+        assert!(
+            new.writable(FlowId::CONTROL).is_empty(),
+            "no CONNACK before the Session is there"
+        );
         assert!(!new.wants_input());
         old.advance(Time::ZERO);
         assert!(old.is_ended());
-        assert_eq!(new_woken.0.load(Ordering::Relaxed), 1, "the new owner is woken");
+        assert_eq!(
+            new_woken.0.load(Ordering::Relaxed),
+            1,
+            "the new owner is woken"
+        );
         new.advance(Time::ZERO);
         assert_eq!(new.writable(FlowId::CONTROL)[0], 0x20);
         assert!(new.wants_input());
@@ -144,7 +174,11 @@ mod apart {
         assert_eq!(new.writable(FlowId::CONTROL)[3], 0x89, "Server busy");
         // The Session is not lost by that.
         old.advance(Time::from_millis(1000));
-        assert_eq!(hub.figures().sessions, 0, "it was clean and its owner has yielded");
+        assert_eq!(
+            hub.figures().sessions,
+            0,
+            "it was clean and its owner has yielded"
+        );
     }
 
     #[test]

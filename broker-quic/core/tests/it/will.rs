@@ -12,7 +12,10 @@ fn watched(version: quince_codec::Version) -> (Net, crate::net::Client) {
 }
 
 fn delayed<'a>(topic: &'a str, seconds: u32) -> Farewell<'a> {
-    Farewell { properties: vec![Property::WillDelayInterval(seconds)], ..farewell(topic, "gone") }
+    Farewell {
+        properties: vec![Property::WillDelayInterval(seconds)],
+        ..farewell(topic, "gone")
+    }
 }
 
 const GONE: &str = "PUBLISH q0 w/a=gone";
@@ -25,13 +28,29 @@ fn every_end_but_a_normal_disconnect_publishes_the_will() {
             ("abort", |net, client| net.abort(client), true),
             ("finish", |net, client| net.broker.finish(client), true),
             ("keep alive", |net, _| net.wait_millis(3_000), true),
-            ("malformed", |net, client| net.raw(client, b"\xc1\x00"), true),
-            ("shut flags", |net, client| net.raw(client, b"\xe1\x00"), true),
-            ("disconnect", |net, client| net.disconnect(client, 0, &[]), false),
+            (
+                "malformed",
+                |net, client| net.raw(client, b"\xc1\x00"),
+                true,
+            ),
+            (
+                "shut flags",
+                |net, client| net.raw(client, b"\xe1\x00"),
+                true,
+            ),
+            (
+                "disconnect",
+                |net, client| net.disconnect(client, 0, &[]),
+                false,
+            ),
         ];
         for (name, end, published) in ends {
             let (mut net, watcher) = watched(version);
-            let client = net.client(&hello(version, "a").keep_alive(2).will(farewell("w/a", "gone")));
+            let client = net.client(
+                &hello(version, "a")
+                    .keep_alive(2)
+                    .will(farewell("w/a", "gone")),
+            );
             end(&mut net, client);
             assert!(net.broker.is_closed(client), "{name}");
             let expected = if published { vec![GONE] } else { vec![] };
@@ -57,15 +76,25 @@ fn disconnect_with_will_message_publishes_it() {
 #[test]
 fn the_will_has_its_qos_and_retain() {
     for version in BOTH {
-        for (qos, line) in [(Q1, "PUBLISH q1 id=1 w/a=gone"), (Q2, "PUBLISH q2 id=1 w/a=gone")] {
+        for (qos, line) in [
+            (Q1, "PUBLISH q1 id=1 w/a=gone"),
+            (Q2, "PUBLISH q2 id=1 w/a=gone"),
+        ] {
             let (mut net, watcher) = watched(version);
-            let will = Farewell { qos, retain: true, ..farewell("w/a", "gone") };
+            let will = Farewell {
+                qos,
+                retain: true,
+                ..farewell("w/a", "gone")
+            };
             let client = net.client(&hello(version, "a").will(will));
             net.abort(client);
             assert_eq!(net.read(watcher), [line]);
             let late = net.simple(version, "late");
             net.subscribe_with(late, 1, &[], &[("w/a", crate::net::options(Q0))]);
-            assert_eq!(net.read(late), ["SUBACK 1 00", "PUBLISH q0 retain w/a=gone"]);
+            assert_eq!(
+                net.read(late),
+                ["SUBACK 1 00", "PUBLISH q0 retain w/a=gone"]
+            );
         }
     }
 }
@@ -82,14 +111,23 @@ fn the_properties_of_a_will_are_published_in_order() {
         Property::ContentType("c"),
         Property::UserProperty("a", "1"),
     ];
-    let client = net.client(&hello(V5, "a").stored(10).will(Farewell { properties, ..farewell("w/a", "gone") }));
+    let client = net.client(&hello(V5, "a").stored(10).will(Farewell {
+        properties,
+        ..farewell("w/a", "gone")
+    }));
     net.abort(client);
     net.wait(1);
     let lines = net.read(watcher);
     assert_eq!(lines.len(), 1);
-    let users: Vec<&str> = lines[0].match_indices("UserProperty").map(|(at, _)| &lines[0][at + 13..at + 21]).collect();
+    let users: Vec<&str> = lines[0]
+        .match_indices("UserProperty")
+        .map(|(at, _)| &lines[0][at + 13..at + 21])
+        .collect();
     assert_eq!(users, ["\"a\", \"1\"", "\"b\", \"2\"", "\"a\", \"1\""]);
-    assert!(lines[0].contains("ContentType(\"c\")") && lines[0].contains("MessageExpiryInterval(60)"), "{lines:?}");
+    assert!(
+        lines[0].contains("ContentType(\"c\")") && lines[0].contains("MessageExpiryInterval(60)"),
+        "{lines:?}"
+    );
     assert!(!lines[0].contains("WillDelay"), "{lines:?}");
 }
 
@@ -161,18 +199,29 @@ fn takeover_takes_a_delayed_will_back_only_where_the_session_goes_on() {
 #[test]
 fn a_will_is_published_to_its_own_stored_session() {
     let mut net = Net::new();
-    let client = net.client(&hello(V3, "a").stored(0).will(Farewell { qos: Q1, ..farewell("w/a", "gone") }));
+    let client = net.client(&hello(V3, "a").stored(0).will(Farewell {
+        qos: Q1,
+        ..farewell("w/a", "gone")
+    }));
     net.subscribe(client, &[("w/a", Q1)]);
     net.abort(client);
     let client = net.dial(&hello(V3, "a").stored(0));
-    assert_eq!(net.read(client), ["CONNACK 00 present", "PUBLISH q1 id=1 w/a=gone"]);
+    assert_eq!(
+        net.read(client),
+        ["CONNACK 00 present", "PUBLISH q1 id=1 w/a=gone"]
+    );
 }
 
 #[test]
 fn a_will_comes_behind_what_its_client_published() {
     let (mut net, watcher) = watched(V5);
     let client = net.client(&hello(V5, "a").will(farewell("w/a", "gone")));
-    net.publish(client, Publish { ..publish(Q0, 0, "w/a", "last") });
+    net.publish(
+        client,
+        Publish {
+            ..publish(Q0, 0, "w/a", "last")
+        },
+    );
     net.abort(client);
     assert_eq!(net.read(watcher), ["PUBLISH q0 w/a=last", GONE]);
 }
