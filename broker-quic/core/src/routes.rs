@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use quince_codec::SubscriptionOptions;
+use quince_codec::topic::SharedSubscription;
 
 use crate::identifier::{FlowId, SessionId};
 use crate::mailbox::Mailbox;
@@ -37,12 +38,9 @@ impl<'a> Route<'a> {
     /// Takes a valid Topic Filter apart. Shared subscriptions exist from version 5.0 on, but a name that starts with
     /// `$share/` means the same to all clients here, so that Sessions can change version.
     pub(crate) fn of(filter: &'a str) -> Self {
-        let shared = filter
-            .strip_prefix("$share/")
-            .and_then(|rest| rest.split_once('/'));
-        match shared {
-            Some((share, filter)) => Self {
-                share: Some(share),
+        match SharedSubscription::parse(filter).ok().flatten() {
+            Some(SharedSubscription { share_name, filter }) => Self {
+                share: Some(share_name),
                 filter,
             },
             None => Self {

@@ -120,9 +120,6 @@ impl Exchange<'_> {
             (Version::V3_1_1, Refused::Topic) => Err(Ending::silent(code)),
             (Version::V3_1_1, Refused::NotAuthorized) => {
                 // It is acknowledged as if it had been taken [MQTT3-3.3.5-2].
-                if step == Step::Received {
-                    self.session.flow(self.flow).remember(packet_id);
-                }
                 self.acknowledge(step, packet_id, ReasonCode::SUCCESS, Position::START)
             }
         }

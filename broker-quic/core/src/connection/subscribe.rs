@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use quince_codec::topic::validate_topic_filter;
 use quince_codec::{QoS, ReasonCode, RetainHandling, Subscribe, Unsubscribe, Version};
 
 use super::ending::Ending;
@@ -46,10 +47,7 @@ impl Exchange<'_> {
         filter: &str,
         wanted: Subscription,
     ) -> Result<(QoS, Position), ReasonCode> {
-        let route = Route::of(filter);
-        if filter.split('/').count() > self.hub.config.topic_levels
-            || is_broken_share(filter, route)
-        {
+        if !is_filter(filter, self.hub.config.topic_levels) {
             return Err(ReasonCode::TOPIC_FILTER_INVALID);
         }
         if !self.is_allowed(Action::Subscribe(filter)) {
@@ -72,7 +70,7 @@ impl Exchange<'_> {
             RetainHandling::SendIfNew => is_new,
             RetainHandling::DoNotSend => false,
         };
-        if reads_retained && route.share.is_none() {
+        if reads_retained && Route::of(&filter).share.is_none() {
             self.session
                 .cursors
                 .retain(|cursor| cursor.flow != self.flow || cursor.filter != filter);
@@ -96,10 +94,12 @@ impl Exchange<'_> {
                     .registry()
                     .unsubscribe(self.hub, self.session, self.flow, filter);
             after = after.max(removed.unwrap_or_default());
-            let code = if removed.is_some() {
-                ReasonCode::SUCCESS
-            } else {
-                ReasonCode::NO_SUBSCRIPTION_EXISTED
+            let code = match removed {
+                Some(_) => ReasonCode::SUCCESS,
+                None if is_filter(filter, self.hub.config.topic_levels) => {
+                    ReasonCode::NO_SUBSCRIPTION_EXISTED
+                }
+                None => ReasonCode::TOPIC_FILTER_INVALID,
             };
             codes.push(code.0);
         }
@@ -116,11 +116,9 @@ impl Exchange<'_> {
     }
 }
 
-/// Whether a filter starts as a shared subscription and does not go on as one: the share name must not be empty nor
-/// hold a wildcard, and a filter must follow [MQTT5-4.8.2-1] [MQTT5-4.8.2-2].
-fn is_broken_share(filter: &str, route: Route<'_>) -> bool {
-    match route.share {
-        Some(share) => share.is_empty() || share.contains(['+', '#']) || route.filter.is_empty(),
-        None => filter == "$share" || filter.starts_with("$share/"),
-    }
+/// Whether `filter` is one, and within the limit on levels.
+///
+/// A Shared Subscription is judged, and works, in the same way in all versions, so that a Session can change version.
+fn is_filter(filter: &str, levels: usize) -> bool {
+    filter.split('/').count() <= levels && validate_topic_filter(filter, Version::V5_0).is_ok()
 }

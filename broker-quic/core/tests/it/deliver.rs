@@ -2,6 +2,8 @@
 
 use quince_codec::{Packet, Property, Publish};
 
+use quince_core::Config;
+
 use crate::net::{BOTH, Net, Q0, Q1, Q2, V3, V5, ack, hello, publish};
 
 #[test]
@@ -12,7 +14,7 @@ fn properties_are_forwarded_unchanged_and_in_order() {
     let publisher = net.simple(V5, "p");
     let properties = [
         Property::UserProperty("c", "1"),
-        Property::PayloadFormatIndicator(1),
+        Property::PayloadFormatIndicator(true),
         Property::ResponseTopic("r/s"),
         Property::UserProperty("a", ""),
         Property::CorrelationData(&[0, 255]),
@@ -191,6 +193,23 @@ fn the_server_uses_aliases_within_the_clients_maximum() {
 }
 
 #[test]
+fn the_server_uses_no_more_than_32_aliases() {
+    let mut net = Net::new();
+    let client = net.client(&hello(V5, "s").with(Property::TopicAliasMaximum(u16::MAX)));
+    net.subscribe(client, &[("#", Q0)]);
+    for number in 0..40 {
+        net.publish(client, publish(Q0, 0, &format!("t/{number}"), "x"));
+    }
+    let lines = net.read(client);
+    assert!(
+        lines[31].ends_with("t/31=x TopicAlias(32)"),
+        "{}",
+        lines[31]
+    );
+    assert!(lines[32].ends_with("t/32=x TopicAlias(1)"), "{}", lines[32]);
+}
+
+#[test]
 fn a_retransmission_does_not_rely_on_an_old_alias() {
     let mut net = Net::new();
     let alias = hello(V5, "s")
@@ -246,6 +265,26 @@ fn what_is_too_large_for_the_client_is_not_sent_and_counts_as_sent() {
 }
 
 #[test]
+fn what_is_too_large_leaves_the_queue() {
+    let mut net = Net::with(Config {
+        queue_messages: 1,
+        ..Config::default()
+    });
+    let client = net.client(
+        &hello(V5, "s")
+            .stored(100)
+            .with(Property::MaximumPacketSize(50)),
+    );
+    net.subscribe(client, &[("t", Q1)]);
+    for _ in 0..3 {
+        let publisher = net.simple(V5, "p");
+        net.publish(publisher, publish(Q1, 1, "t", &"x".repeat(100)));
+        assert_eq!(net.read(publisher), ["PUBACK 1"]);
+    }
+    net.assert_quiet(client);
+}
+
+#[test]
 fn a_message_in_flight_that_has_become_too_large_is_done() {
     let mut net = Net::new();
     let client = net.client(&hello(V5, "s").stored(100));
@@ -256,7 +295,8 @@ fn a_message_in_flight_that_has_become_too_large_is_done() {
     let client = net.dial(
         &hello(V5, "s")
             .stored(100)
-            .with(Property::MaximumPacketSize(50)),
+            .with(Property::MaximumPacketSize(50))
+            .with(Property::ReceiveMaximum(1)),
     );
     assert_eq!(
         net.read(client),

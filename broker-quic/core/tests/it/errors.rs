@@ -156,7 +156,7 @@ fn reason_strings_go_only_where_they_are_wanted_and_fit() {
             "{line}"
         );
     }
-    let client = net.client(&hello(V5, "untold").with(Property::RequestProblemInformation(0)));
+    let client = net.client(&hello(V5, "untold").with(Property::RequestProblemInformation(false)));
     assert_eq!(provoke(&mut net, client), bare);
     // DISCONNECT may say it even so.
     net.raw(client, b"\xf0\x00");

@@ -288,6 +288,22 @@ fn no_more_than_the_clients_receive_maximum_is_in_flight() {
 }
 
 #[test]
+fn no_more_than_256_are_in_flight_to_a_client_that_sets_no_maximum() {
+    for version in BOTH {
+        let mut net = Net::new();
+        let client = net.simple(version, "s");
+        net.subscribe(client, &[("t", Q1)]);
+        let publisher = net.simple(V5, "p");
+        for number in 1..=300 {
+            net.publish(publisher, publish(Q1, number, "t", "x"));
+        }
+        assert_eq!(net.read(client).len(), 256);
+        net.send(client, &Packet::PubAck(ack(1)));
+        assert_eq!(net.read(client), ["PUBLISH q1 id=257 t=x"]);
+    }
+}
+
+#[test]
 fn the_quota_starts_anew_with_each_connection() {
     let mut net = Net::new();
     let client = net.client(&hello(V5, "s").stored(100).with(Property::ReceiveMaximum(3)));

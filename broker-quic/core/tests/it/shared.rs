@@ -125,6 +125,13 @@ fn no_retained_messages_come_with_a_shared_subscription() {
             ..publish(Q0, 0, "t", "kept")
         },
     );
+    net.publish(
+        client,
+        Publish {
+            retain: true,
+            ..publish(Q0, 0, "$share/g/t", "odd")
+        },
+    );
     net.subscribe(client, &[("$share/g/t", Q0)]);
     net.assert_quiet(client);
 }

@@ -15,16 +15,24 @@ fn each_filter_has_its_code_in_order() {
         ("$share/g", options(Q1)),
         ("$share//t", options(Q1)),
         ("$share/g/t", options(Q1)),
+        ("", options(Q1)),
+        ("a/#/b", options(Q1)),
+        ("a+", options(Q1)),
+        ("$share/+/t", options(Q1)),
+        ("$share/g/t#", options(Q1)),
     ];
     let five = net.simple(V5, "five");
     net.subscribe_with(five, 513, &[], &filters);
     assert_eq!(
         net.read_without_reason(five),
-        ["SUBACK 513 02 00 8f 8f 8f 01"]
+        ["SUBACK 513 02 00 8f 8f 8f 01 8f 8f 8f 8f 8f"]
     );
     let three = net.simple(V3, "three");
     net.subscribe_with(three, 513, &[], &filters);
-    assert_eq!(net.read(three), ["SUBACK 513 02 00 80 80 80 01"]);
+    assert_eq!(
+        net.read(three),
+        ["SUBACK 513 02 00 80 80 80 01 80 80 80 80 80"]
+    );
 }
 
 #[test]
@@ -32,8 +40,8 @@ fn unsubscribe_says_what_it_found() {
     let mut net = Net::new();
     let five = net.simple(V5, "five");
     net.subscribe(five, &[("a", Q0), ("b", Q0), ("a/+", Q0), ("A", Q0)]);
-    net.unsubscribe(five, 0x1234, &["a", "x", "b", "a"]);
-    assert_eq!(net.read(five), ["UNSUBACK 4660 00 11 00 11"]);
+    net.unsubscribe(five, 0x1234, &["a", "x", "b", "a", "b/#/c"]);
+    assert_eq!(net.read(five), ["UNSUBACK 4660 00 11 00 11 8f"]);
     for topic in ["a", "b", "a/b", "A"] {
         net.publish(five, publish(Q0, 0, topic, ""));
     }

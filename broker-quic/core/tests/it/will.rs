@@ -104,7 +104,7 @@ fn the_properties_of_a_will_are_published_in_order() {
     let (mut net, watcher) = watched(V5);
     let properties = vec![
         Property::UserProperty("a", "1"),
-        Property::PayloadFormatIndicator(1),
+        Property::PayloadFormatIndicator(true),
         Property::WillDelayInterval(1),
         Property::UserProperty("b", "2"),
         Property::MessageExpiryInterval(60),
