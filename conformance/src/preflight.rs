@@ -1,0 +1,188 @@
+//! Before anything is judged: does the target answer CONNECT at all, and what does it say of itself?
+
+use std::time::Duration;
+
+use quince_client::{Dialer, Endpoint, Event, Flow, Transport};
+use quince_codec::Version;
+use tokio::time::{Instant, sleep, timeout, timeout_at};
+
+use crate::{
+    player::{message::Message, unique_prefix},
+    scenario::{expression::Value, field::PacketName, malformed::fixed_header},
+};
+
+/// How long a target has to answer CONNECT.
+pub const PATIENCE: Duration = Duration::from_secs(10);
+/// How long one attempt waits for the answer, so that another version gets its turn.
+const ATTEMPT: Duration = Duration::from_secs(3);
+/// The pause before the next attempt.
+const PAUSE: Duration = Duration::from_millis(200);
+/// How long the target has to tell its name, once it has answered.
+const NAME: Duration = Duration::from_secs(1);
+/// Where brokers tell their name, by custom.
+const NAME_TOPIC: &str = "$SYS/broker/version";
+
+/// Nothing answered CONNECT.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{url} does not answer CONNECT: {reason} (tried {attempts} times within {} s)", .within.as_secs())]
+pub struct Silent {
+    /// The target.
+    pub url: String,
+    /// What happened at the last attempt.
+    pub reason: String,
+    /// How often it was tried.
+    pub attempts: usize,
+    /// How long it was tried.
+    pub within: Duration,
+}
+
+/// Waits until the target answers CONNECT in one of these versions, and returns what it says of itself (empty if nothing).
+///
+/// Any CONNACK is an answer, a refusal too. Everything else (refused connections as well, for the broker may be starting) is
+/// tried again until `within` is over.
+///
+/// # Errors
+/// [`Silent`], with what happened at the last attempt.
+pub async fn wait_for_answer(
+    dialer: &Dialer,
+    endpoint: &Endpoint,
+    versions: &[Version],
+    within: Duration,
+) -> Result<String, Silent> {
+    let deadline = Instant::now() + within;
+    let mut reason = "there was no time to try".to_owned();
+    let mut attempts = 0;
+    // The newest first: it has the most to say.
+    for version in versions.iter().rev().cycle() {
+        if Instant::now() >= deadline {
+            break;
+        }
+        attempts += 1;
+        let patience = deadline.min(Instant::now() + ATTEMPT);
+        match timeout_at(patience, connect(dialer, endpoint, *version)).await {
+            Ok(Ok(mut caller)) => {
+                let name = timeout(NAME, caller.ask_name()).await.ok().flatten();
+                caller.transport.close().await;
+                return Ok(name.unwrap_or_default());
+            }
+            Ok(Err(words)) => reason = words,
+            Err(_) => reason = "no answer".to_owned(),
+        }
+        sleep(PAUSE.min(deadline.saturating_duration_since(Instant::now()))).await;
+    }
+    Err(Silent {
+        url: endpoint.to_string(),
+        reason,
+        attempts,
+        within,
+    })
+}
+
+/// A connection that was answered.
+struct Caller {
+    transport: Transport,
+    version: Version,
+    incoming: Vec<u8>,
+}
+
+async fn connect(dialer: &Dialer, endpoint: &Endpoint, version: Version) -> Result<Caller, String> {
+    let transport = dialer
+        .dial(endpoint)
+        .await
+        .map_err(|error| error.to_string())?;
+    let mut caller = Caller {
+        transport,
+        version,
+        incoming: Vec::new(),
+    };
+    let mut connect = Message::bare(PacketName::Connect);
+    connect.put("client-id", Value::Text(unique_prefix()));
+    connect.put("clean-start", Value::Flag(true));
+    connect.put("keep-alive", Value::Number(30));
+    caller.send(&connect).await?;
+    match caller.next_packet().await {
+        Ok(packet) if packet[0] >> 4 == 2 => Ok(caller),
+        Ok(packet) => Err(format!(
+            "it answers with a packet that begins with 0x{:02x}",
+            packet[0]
+        )),
+        Err(words) => Err(words),
+    }
+}
+
+impl Caller {
+    async fn send(&mut self, message: &Message) -> Result<(), String> {
+        let bytes = message.encode(self.version)?;
+        self.transport
+            .write(Flow::CONTROL, &bytes)
+            .await
+            .map_err(|error| error.to_string())
+    }
+
+    async fn next_packet(&mut self) -> Result<Vec<u8>, String> {
+        loop {
+            match fixed_header(&self.incoming) {
+                Ok(Some((start, length))) if self.incoming.len() >= start + length => {
+                    return Ok(self.incoming.drain(..start + length).collect());
+                }
+                Ok(_) => {}
+                Err(()) => return Err("it answers with something that is no MQTT".to_owned()),
+            }
+            match self.transport.next().await {
+                Event::Bytes(_, bytes) => self.incoming.extend_from_slice(&bytes),
+                Event::Finished(_) | Event::Reset(..) | Event::Closed(_) => {
+                    return Err("it closes the connection without a CONNACK".to_owned());
+                }
+            }
+        }
+    }
+
+    /// What the target publishes as its name; `None` if it does not.
+    async fn ask_name(&mut self) -> Option<String> {
+        let subscribe = subscribe_to(NAME_TOPIC, self.version)?;
+        self.transport.write(Flow::CONTROL, &subscribe).await.ok()?;
+        self.send(&Message::bare(PacketName::PingReq)).await.ok()?;
+        loop {
+            let packet = self.next_packet().await.ok()?;
+            let message = Message::decode(&packet, self.version).ok()?;
+            match message.packet {
+                PacketName::Publish => match message.value("payload") {
+                    Some(Value::Bytes(name)) => return Some(printable(name)),
+                    Some(Value::Text(name)) => return Some(printable(name.as_bytes())),
+                    _ => return None,
+                },
+                // What is retained comes at once, or not at all.
+                PacketName::PingResp | PacketName::Disconnect => return None,
+                _ => {}
+            }
+        }
+    }
+}
+
+/// A SUBSCRIBE for one filter with QoS 0.
+fn subscribe_to(filter: &str, version: Version) -> Option<Vec<u8>> {
+    let mut body = vec![0, 1];
+    if version == Version::V5_0 {
+        body.push(0);
+    }
+    body.extend(u16::try_from(filter.len()).ok()?.to_be_bytes());
+    body.extend(filter.as_bytes());
+    body.push(0);
+    let mut packet = vec![
+        0x82,
+        u8::try_from(body.len())
+            .ok()
+            .filter(|length| *length < 128)?,
+    ];
+    packet.extend(body);
+    Some(packet)
+}
+
+/// At most 60 characters that cannot disturb a terminal.
+fn printable(name: &[u8]) -> String {
+    let name = String::from_utf8_lossy(name);
+    name.chars()
+        .filter(|character| !character.is_control())
+        .take(60)
+        .collect()
+}

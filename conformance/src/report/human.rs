@@ -1,0 +1,252 @@
+//! The report for people: failures that explain themselves, skips with their reasons, a table of counts.
+
+use std::{
+    collections::BTreeMap,
+    io::{self, Write},
+};
+
+use anstyle::{AnsiColor, Style};
+use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
+
+use super::{Report, Target, TargetOutcome};
+use crate::{
+    baseline::Baseline,
+    catalogue::Catalogue,
+    verdict::{Level, Outcome, TranscriptEntry, Verdict},
+};
+
+/// How many characters of hex one line of a transcript shows; JSON has all.
+const HEX_SHOWN: usize = 96;
+
+/// What the report for people shows.
+#[derive(Clone, Copy, Debug)]
+pub struct Human<'a> {
+    /// What was found.
+    pub report: &'a Report,
+    /// What is excused.
+    pub baseline: &'a Baseline,
+    /// Columns of the terminal; `None` where the output is no terminal.
+    pub width: Option<u16>,
+}
+
+fn colour(verdict: Verdict) -> Style {
+    let colour = match verdict {
+        Verdict::Pass => AnsiColor::Green,
+        Verdict::Fail | Verdict::Error => AnsiColor::Red,
+        Verdict::Inconclusive => AnsiColor::Yellow,
+        Verdict::Skipped => AnsiColor::Cyan,
+    };
+    colour.on_default()
+}
+
+impl Human<'_> {
+    /// Writes all of it.
+    ///
+    /// # Errors
+    /// What `out` answers.
+    pub fn write(&self, out: &mut dyn Write) -> io::Result<()> {
+        let report = self.report;
+        for verdict in [Verdict::Error, Verdict::Fail, Verdict::Inconclusive] {
+            for result in report
+                .results
+                .iter()
+                .filter(|result| result.outcome.verdict == verdict)
+            {
+                self.write_deviation(result, out)?;
+            }
+        }
+        self.write_skips(out)?;
+        self.write_table(out)?;
+        self.write_conclusion(out)
+    }
+
+    fn write_deviation(&self, result: &TargetOutcome, out: &mut dyn Write) -> io::Result<()> {
+        let target = self.report.target(result);
+        match self.baseline.excuse(target, result) {
+            None => write_outcome(&target.url, &result.outcome, out),
+            Some(entry) => {
+                let Outcome {
+                    scenario, version, ..
+                } = &result.outcome;
+                writeln!(
+                    out,
+                    "known deviation  {scenario}  MQTT {version}  {}",
+                    target.url
+                )?;
+                writeln!(out, "    {}\n", entry.reason)
+            }
+        }
+    }
+
+    /// Reasons of skips with their number, per transport.
+    fn write_skips(&self, out: &mut dyn Write) -> io::Result<()> {
+        let mut reasons: BTreeMap<(&str, &str), usize> = BTreeMap::new();
+        for result in &self.report.results {
+            if result.outcome.verdict == Verdict::Skipped {
+                let transport = self.report.target(result).transport.as_str();
+                *reasons
+                    .entry((transport, &result.outcome.detail))
+                    .or_default() += 1;
+            }
+        }
+        for ((transport, reason), count) in &reasons {
+            writeln!(out, "skipped over {transport}: {count}, {reason}")?;
+        }
+        if reasons.is_empty() {
+            Ok(())
+        } else {
+            writeln!(out)
+        }
+    }
+
+    fn write_table(&self, out: &mut dyn Write) -> io::Result<()> {
+        let mut table = Table::new();
+        table.load_style(presets::UTF8_HORIZONTAL_ONLY);
+        table.set_content_arrangement(ContentArrangement::Dynamic);
+        table.set_width(self.width.unwrap_or(100));
+        let mut header = vec!["target".to_owned(), "MQTT".to_owned()];
+        header.extend(Verdict::ALL.iter().map(|verdict| verdict.name().to_owned()));
+        let columns = header.len();
+        table.set_header(header);
+        for (index, target) in self.report.targets.iter().enumerate() {
+            for version in &self.report.versions {
+                let of_row = |result: &&TargetOutcome| {
+                    result.target == index && result.outcome.version == *version
+                };
+                let count = |verdict: Verdict| {
+                    let rows = self.report.results.iter().filter(of_row);
+                    rows.filter(|result| result.outcome.verdict == verdict)
+                        .count()
+                };
+                let mut row = vec![describe(target), version.to_string()];
+                row.extend(
+                    Verdict::ALL
+                        .iter()
+                        .map(|verdict| count(*verdict).to_string()),
+                );
+                table.add_row(row);
+            }
+        }
+        for column in 2..columns {
+            if let Some(column) = table.column_mut(column) {
+                column.set_cell_alignment(CellAlignment::Right);
+            }
+        }
+        writeln!(out, "{table}")
+    }
+
+    fn write_conclusion(&self, out: &mut dyn Write) -> io::Result<()> {
+        let report = self.report;
+        writeln!(
+            out,
+            "{} of {} statements covered by a scenario that passed",
+            report.statements_covered(),
+            report.statements_total()
+        )?;
+        for stale in report.stale(self.baseline) {
+            let passed = stale.passed.join(", ");
+            writeln!(
+                out,
+                "{}: `{}` passes in {passed}: narrow the entry, or take it out",
+                stale.place, stale.scenario
+            )?;
+        }
+        for target in report.barren_targets() {
+            writeln!(out, "{}: not one MUST-level scenario passed", target.url)?;
+        }
+        for target in &report.targets {
+            if let Some(reason) = &target.silent {
+                writeln!(out, "{reason}")?;
+            }
+        }
+        let findings = report.findings(self.baseline);
+        let (style, words) = match findings.exit_code().number() {
+            0 => (
+                colour(Verdict::Pass),
+                "conforms: no MUST-level failure outside the baseline".to_owned(),
+            ),
+            1 => (
+                colour(Verdict::Fail),
+                format!(
+                    "does not conform: {} MUST-level deviations outside the baseline",
+                    findings.deviations
+                ),
+            ),
+            _ => (colour(Verdict::Error), "no verdict".to_owned()),
+        };
+        writeln!(out, "{style}{words}{style:#}")
+    }
+}
+
+fn describe(target: &Target) -> String {
+    if target.broker.is_empty() {
+        target.url.clone()
+    } else {
+        format!("{} ({})", target.url, target.broker)
+    }
+}
+
+/// Writes one outcome with all that explains it.
+///
+/// # Errors
+/// What `out` answers.
+pub fn write_outcome(url: &str, outcome: &Outcome, out: &mut dyn Write) -> io::Result<()> {
+    let style = colour(outcome.verdict);
+    let verdict = outcome.verdict.name().to_uppercase();
+    write!(
+        out,
+        "{style}{verdict}{style:#}  {}  MQTT {}  {url}",
+        outcome.scenario, outcome.version
+    )?;
+    if outcome.level != Level::Must {
+        write!(out, "  ({} only)", outcome.level)?;
+    }
+    writeln!(out)?;
+    for id in &outcome.statements {
+        let words = Catalogue::embedded()
+            .statement(id)
+            .map_or("", |statement| statement.paraphrase);
+        writeln!(out, "    {id}: {words}")?;
+    }
+    for line in outcome.detail.lines() {
+        writeln!(out, "    {line}")?;
+    }
+    for line in transcript_text(&outcome.transcript).lines() {
+        writeln!(out, "      {line}")?;
+    }
+    writeln!(out)
+}
+
+/// A transcript as text, one line for each entry.
+pub(super) fn transcript_text(transcript: &[TranscriptEntry]) -> String {
+    let width = transcript
+        .iter()
+        .map(|entry| entry.client.len())
+        .max()
+        .unwrap_or_default();
+    let mut text = String::new();
+    for entry in transcript {
+        let flow = if entry.flow == 0 {
+            String::new()
+        } else {
+            format!("[flow {}] ", entry.flow)
+        };
+        let shown: String = entry.hex.chars().take(HEX_SHOWN).collect();
+        let rest = (entry.hex.len() - shown.len()) / 2;
+        let rest = if rest == 0 {
+            String::new()
+        } else {
+            format!("... {rest} bytes more")
+        };
+        let line = format!(
+            "{:>7} ms  {:<width$} {} {flow}{}  {shown}{rest}",
+            entry.time_ms,
+            entry.client,
+            entry.direction.arrow(),
+            entry.decoded,
+        );
+        text.push_str(line.trim_end());
+        text.push('\n');
+    }
+    text
+}

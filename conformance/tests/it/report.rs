@@ -1,0 +1,180 @@
+//! Reports of made-up outcomes, and what a baseline makes of them.
+
+use std::{fs, time::Duration};
+
+use quince_codec::Version;
+use quince_conformance::{
+    baseline::Baseline,
+    report::{Human, Report, Target, TargetOutcome},
+    verdict::{Direction, Level, Outcome, TranscriptEntry, Verdict},
+};
+
+fn outcome(scenario: &str, version: Version, verdict: Verdict, detail: &str) -> Outcome {
+    let statement = match version {
+        Version::V3_1_1 => "MQTT3-4.3.2-2",
+        Version::V5_0 => "MQTT5-4.3.2-4",
+    };
+    Outcome {
+        scenario: scenario.to_owned(),
+        version,
+        verdict,
+        level: Level::Must,
+        statements: vec![statement.to_owned()],
+        detail: detail.to_owned(),
+        failed_step: (verdict == Verdict::Fail).then(|| "ack".to_owned()),
+        transcript: transcript(),
+        elapsed: Duration::from_micros(3_140),
+    }
+}
+
+fn transcript() -> Vec<TranscriptEntry> {
+    let entry = |time_ms, client: &str, direction, hex: &str, decoded: &str| TranscriptEntry {
+        time_ms,
+        client: client.to_owned(),
+        flow: 0,
+        direction,
+        hex: hex.to_owned(),
+        decoded: decoded.to_owned(),
+    };
+    vec![
+        entry(0, "pub", Direction::Sent, "", "opens a connection"),
+        entry(
+            1,
+            "pub",
+            Direction::Sent,
+            &"32".repeat(60),
+            "PUBLISH qos=1 id=7",
+        ),
+        entry(
+            12,
+            "watcher",
+            Direction::Received,
+            "40020008",
+            "PUBACK id=8",
+        ),
+    ]
+}
+
+fn target(url: &str, transport: &str, broker: &str) -> Target {
+    Target {
+        url: url.to_owned(),
+        transport: transport.to_owned(),
+        broker: broker.to_owned(),
+        silent: None,
+    }
+}
+
+fn report() -> Report {
+    let result = |target, outcome| TargetOutcome { target, outcome };
+    let expected = "step (ack), line 7: pub <- PUBACK id=7\nexpected id=7\nactual   id=8";
+    Report {
+        suite: "0.1.0".to_owned(),
+        started: chrono::DateTime::UNIX_EPOCH,
+        targets: vec![
+            target("tcp://127.0.0.1:1883", "tcp", "a broker 1.0"),
+            target("quic://127.0.0.1:14567", "quic", ""),
+        ],
+        results: vec![
+            result(0, outcome("a-passes", Version::V3_1_1, Verdict::Pass, "")),
+            result(
+                0,
+                outcome("b-fails/case", Version::V5_0, Verdict::Fail, expected),
+            ),
+            result(
+                0,
+                Outcome {
+                    level: Level::Should,
+                    ..outcome("c-should", Version::V5_0, Verdict::Fail, "it does not")
+                },
+            ),
+            result(
+                0,
+                outcome("d-skipped", Version::V5_0, Verdict::Skipped, "needs quic"),
+            ),
+            result(1, outcome("a-passes", Version::V5_0, Verdict::Pass, "")),
+            result(
+                1,
+                outcome("e-unclear", Version::V5_0, Verdict::Inconclusive, "no twin"),
+            ),
+        ],
+        versions: vec![Version::V3_1_1, Version::V5_0],
+    }
+}
+
+fn human(report: &Report, baseline: &Baseline) -> String {
+    let mut bytes = Vec::new();
+    Human {
+        report,
+        baseline,
+        width: Some(80),
+    }
+    .write(&mut bytes)
+    .expect("writes");
+    anstream::adapter::strip_str(&String::from_utf8(bytes).expect("text")).to_string()
+}
+
+/// A baseline from text; each test names its own file.
+fn baseline(name: &str, text: &str) -> Baseline {
+    let file = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+    fs::write(&file, text).expect("writes");
+    Baseline::read(&file, |id| !id.contains("unknown")).expect("reads")
+}
+
+#[test]
+fn people_read_why_it_failed() {
+    insta::assert_snapshot!(human(&report(), &Baseline::default()));
+}
+
+#[test]
+fn json_is_schema_1() {
+    let mut bytes = Vec::new();
+    report().write_json(&mut bytes).expect("writes");
+    insta::assert_snapshot!(String::from_utf8(bytes).expect("text"));
+}
+
+#[test]
+fn junit_is_red_where_the_exit_code_is() {
+    let known = baseline(
+        "junit.txt",
+        "b-fails/case : a known thing\na-passes quic : out of date\n",
+    );
+    let mut bytes = Vec::new();
+    report().write_junit(&known, &mut bytes).expect("writes");
+    let text = String::from_utf8(bytes).expect("text");
+    insta::assert_snapshot!(text.replace(env!("CARGO_TARGET_TMPDIR"), "TMP"));
+}
+
+#[test]
+fn a_baseline_excuses_exactly_what_it_names() {
+    for (text, deviations, stale) in [
+        ("", 2, 0),
+        ("b-fails/case : why", 1, 0),
+        ("b-fails/case 5.0 tcp : why\ne-unclear : why", 0, 0),
+        ("b-fails/case 3.1.1 : why", 2, 0),
+        ("b-fails/case quic : why", 2, 0),
+        ("a-passes : why", 2, 1),
+        ("a-passes 3.1.1 quic : why", 2, 0),
+        // What is skipped neither needs the entry nor disproves it.
+        ("d-skipped : why", 2, 0),
+    ] {
+        let findings = report().findings(&baseline("exact.txt", text));
+        assert_eq!(
+            (findings.deviations, findings.stale_entries),
+            (deviations, stale),
+            "{text}"
+        );
+    }
+}
+
+#[test]
+fn a_target_without_a_pass_is_barren_and_a_silent_one_is_not_judged() {
+    let mut report = report();
+    report
+        .results
+        .retain(|result| result.outcome.verdict != Verdict::Pass || result.target == 0);
+    assert_eq!(report.findings(&Baseline::default()).barren_targets, 1);
+    report.targets[1].silent = Some("quic://127.0.0.1:14567 does not answer CONNECT".to_owned());
+    let findings = report.findings(&Baseline::default());
+    assert_eq!((findings.barren_targets, findings.silent_targets), (0, 1));
+    assert_eq!(findings.exit_code().number(), 3);
+}
