@@ -1,0 +1,220 @@
+//! The Control Packets: one model for all versions, the version being an argument of decoding and encoding.
+
+mod acknowledgement;
+mod auth;
+mod conn_ack;
+mod connect;
+mod disconnect;
+mod publish;
+mod reason;
+mod sub_ack;
+mod subscribe;
+mod unsub_ack;
+mod unsubscribe;
+
+pub use acknowledgement::Acknowledgement;
+pub use auth::Auth;
+pub use conn_ack::ConnAck;
+pub use connect::{Connect, Will};
+pub use disconnect::Disconnect;
+pub use publish::Publish;
+pub use sub_ack::SubAck;
+pub use subscribe::{
+    InvalidRetainHandling, RetainHandling, Subscribe, Subscription, SubscriptionIter,
+    SubscriptionList, SubscriptionOptions, Subscriptions,
+};
+pub use unsub_ack::UnsubAck;
+pub use unsubscribe::{FilterIter, FilterList, Filters, Unsubscribe};
+
+pub(crate) use connect::decode_version;
+
+use bytes::{BufMut, Bytes};
+
+use crate::error::{DecodeError, DecodeErrorKind, EncodeError};
+use crate::reader::Reader;
+use crate::writer::{MAX_REMAINING_LENGTH, put_variable_byte_integer};
+use crate::{PacketType, Version};
+
+/// A Control Packet, borrowed from the bytes it was decoded from, or from whatever it was put together from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[expect(missing_docs, reason = "the specification's names say it")]
+pub enum Packet<'a> {
+    Connect(Connect<'a>),
+    ConnAck(ConnAck<'a>),
+    Publish(Publish<'a>),
+    PubAck(Acknowledgement<'a>),
+    PubRec(Acknowledgement<'a>),
+    PubRel(Acknowledgement<'a>),
+    PubComp(Acknowledgement<'a>),
+    Subscribe(Subscribe<'a>),
+    SubAck(SubAck<'a>),
+    Unsubscribe(Unsubscribe<'a>),
+    UnsubAck(UnsubAck<'a>),
+    PingReq,
+    PingResp,
+    Disconnect(Disconnect<'a>),
+    Auth(Auth<'a>),
+}
+
+impl<'a> Packet<'a> {
+    /// Decodes what follows the fixed header. CONNECT tells its version itself.
+    #[inline]
+    pub(crate) fn decode(
+        packet_type: PacketType,
+        flags: u8,
+        mut reader: Reader<'a>,
+        version: Version,
+    ) -> Result<Self, DecodeError> {
+        if packet_type
+            .fixed_flags()
+            .is_some_and(|fixed| fixed != flags)
+        {
+            return Err(DecodeErrorKind::ReservedFlags.at(0));
+        }
+        let reader = &mut reader;
+        let packet = match packet_type {
+            PacketType::Connect => Self::Connect(Connect::decode(reader)?),
+            PacketType::ConnAck => Self::ConnAck(ConnAck::decode(reader, version)?),
+            PacketType::Publish => Self::Publish(Publish::decode(flags, reader, version)?),
+            PacketType::PubAck => {
+                Self::PubAck(Acknowledgement::decode(packet_type, reader, version)?)
+            }
+            PacketType::PubRec => {
+                Self::PubRec(Acknowledgement::decode(packet_type, reader, version)?)
+            }
+            PacketType::PubRel => {
+                Self::PubRel(Acknowledgement::decode(packet_type, reader, version)?)
+            }
+            PacketType::PubComp => {
+                Self::PubComp(Acknowledgement::decode(packet_type, reader, version)?)
+            }
+            PacketType::Subscribe => Self::Subscribe(Subscribe::decode(reader, version)?),
+            PacketType::SubAck => Self::SubAck(SubAck::decode(reader, version)?),
+            PacketType::Unsubscribe => Self::Unsubscribe(Unsubscribe::decode(reader, version)?),
+            PacketType::UnsubAck => Self::UnsubAck(UnsubAck::decode(reader, version)?),
+            PacketType::PingReq => Self::PingReq,
+            PacketType::PingResp => Self::PingResp,
+            PacketType::Disconnect => Self::Disconnect(Disconnect::decode(reader, version)?),
+            PacketType::Auth => match version {
+                Version::V3_1_1 => return Err(DecodeErrorKind::ReservedPacketType.at(0)),
+                Version::V5_0 => Self::Auth(Auth::decode(reader, version)?),
+            },
+        };
+        reader.finish()?;
+        Ok(packet)
+    }
+
+    /// Its type.
+    #[must_use]
+    pub const fn packet_type(&self) -> PacketType {
+        match self {
+            Self::Connect(_) => PacketType::Connect,
+            Self::ConnAck(_) => PacketType::ConnAck,
+            Self::Publish(_) => PacketType::Publish,
+            Self::PubAck(_) => PacketType::PubAck,
+            Self::PubRec(_) => PacketType::PubRec,
+            Self::PubRel(_) => PacketType::PubRel,
+            Self::PubComp(_) => PacketType::PubComp,
+            Self::Subscribe(_) => PacketType::Subscribe,
+            Self::SubAck(_) => PacketType::SubAck,
+            Self::Unsubscribe(_) => PacketType::Unsubscribe,
+            Self::UnsubAck(_) => PacketType::UnsubAck,
+            Self::PingReq => PacketType::PingReq,
+            Self::PingResp => PacketType::PingResp,
+            Self::Disconnect(_) => PacketType::Disconnect,
+            Self::Auth(_) => PacketType::Auth,
+        }
+    }
+
+    /// Bytes of the whole packet, exactly as many as [`Packet::encode`] writes.
+    ///
+    /// # Errors
+    /// If the packet cannot be encoded in that version. CONNECT goes by its own version.
+    #[inline]
+    pub fn encoded_len(&self, version: Version) -> Result<usize, EncodeError> {
+        let body = self.body_len(version)?;
+        Ok(1 + crate::reader::variable_byte_integer_len(body) + body as usize)
+    }
+
+    /// Writes the packet, in its shortest form.
+    ///
+    /// What has a place in the packet is written even where no peer would accept it, like a wildcard in a Topic Name: only
+    /// decoding judges that. CONNECT goes by its own version.
+    ///
+    /// # Errors
+    /// If the packet cannot be encoded in that version, or the buffer cannot hold it. Nothing has been written then.
+    #[inline]
+    pub fn encode(&self, version: Version, buffer: &mut impl BufMut) -> Result<(), EncodeError> {
+        let body = self.body_len(version)?;
+        let length = 1 + crate::reader::variable_byte_integer_len(body) + body as usize;
+        if buffer.remaining_mut() < length {
+            return Err(EncodeError::BufferTooSmall);
+        }
+        let packet_type = self.packet_type();
+        let flags = match self {
+            Self::Publish(publish) => publish.flags(),
+            _ => packet_type.fixed_flags().unwrap_or(0),
+        };
+        buffer.put_u8((packet_type as u8) << 4 | flags);
+        put_variable_byte_integer(body, buffer);
+        self.write_body(version, buffer);
+        Ok(())
+    }
+
+    /// The packet in a buffer of its own size.
+    ///
+    /// # Errors
+    /// If the packet cannot be encoded in that version.
+    pub fn to_bytes(&self, version: Version) -> Result<Bytes, EncodeError> {
+        let mut buffer = Vec::with_capacity(self.encoded_len(version)?);
+        self.encode(version, &mut buffer)?;
+        Ok(buffer.into())
+    }
+
+    /// The Remaining Length.
+    #[inline]
+    fn body_len(&self, version: Version) -> Result<u32, EncodeError> {
+        let length = match self {
+            Self::Connect(connect) => connect.body_len()?,
+            Self::ConnAck(conn_ack) => conn_ack.body_len(version)?,
+            Self::Publish(publish) => publish.body_len(version)?,
+            Self::PubAck(packet)
+            | Self::PubRec(packet)
+            | Self::PubRel(packet)
+            | Self::PubComp(packet) => packet.body_len(version)?,
+            Self::Subscribe(subscribe) => subscribe.body_len(version)?,
+            Self::SubAck(sub_ack) => sub_ack.body_len(version)?,
+            Self::Unsubscribe(unsubscribe) => unsubscribe.body_len(version)?,
+            Self::UnsubAck(unsub_ack) => unsub_ack.body_len(version)?,
+            Self::PingReq | Self::PingResp => 0,
+            Self::Disconnect(disconnect) => disconnect.body_len(version)?,
+            Self::Auth(auth) => auth.body_len(version)?,
+        };
+        match u32::try_from(length) {
+            Ok(length @ 0..=MAX_REMAINING_LENGTH) => Ok(length),
+            _ => Err(EncodeError::PacketTooLarge),
+        }
+    }
+
+    #[inline]
+    fn write_body(&self, version: Version, buffer: &mut impl BufMut) {
+        match self {
+            Self::Connect(connect) => connect.write(buffer),
+            Self::ConnAck(conn_ack) => conn_ack.write(version, buffer),
+            Self::Publish(publish) => publish.write(version, buffer),
+            Self::PubAck(packet)
+            | Self::PubRec(packet)
+            | Self::PubRel(packet)
+            | Self::PubComp(packet) => {
+                packet.write(version, buffer);
+            }
+            Self::Subscribe(subscribe) => subscribe.write(version, buffer),
+            Self::SubAck(sub_ack) => sub_ack.write(version, buffer),
+            Self::Unsubscribe(unsubscribe) => unsubscribe.write(version, buffer),
+            Self::UnsubAck(unsub_ack) => unsub_ack.write(version, buffer),
+            Self::PingReq | Self::PingResp => {}
+            Self::Disconnect(disconnect) => disconnect.write(version, buffer),
+            Self::Auth(auth) => auth.write(version, buffer),
+        }
+    }
+}
