@@ -117,7 +117,7 @@ impl Frame {
         if self.packet_type() != Some(PacketType::Connect) {
             return None;
         }
-        packet::decode_version(self.body())
+        packet::decode_version(&mut Reader::new(self.body(), 0)).ok()
     }
 
     /// Decodes the packet, which borrows from this frame, without an allocation. CONNECT goes by the version that it

@@ -31,11 +31,6 @@ impl<'a> Reader<'a> {
         self.rest.is_empty()
     }
 
-    #[inline]
-    pub(crate) fn len(&self) -> usize {
-        self.rest.len()
-    }
-
     /// An error at what is read next.
     #[cold]
     pub(crate) fn error(&self, kind: DecodeErrorKind) -> DecodeError {
@@ -46,12 +41,6 @@ impl<'a> Reader<'a> {
     #[inline]
     pub(crate) fn take_rest(&mut self) -> &'a [u8] {
         core::mem::take(&mut self.rest)
-    }
-
-    /// Everything that is left, without taking it.
-    #[inline]
-    pub(crate) fn peek_rest(&self) -> &'a [u8] {
-        self.rest
     }
 
     /// Refuses bytes after the last field.

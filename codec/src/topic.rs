@@ -151,16 +151,3 @@ impl<'a> SharedSubscription<'a> {
         Ok(Some(Self { share_name, filter }))
     }
 }
-
-/// Whether `text` can be published to: not empty, and without wildcard characters [MQTT5-3.3.2-2] [MQTT3-3.3.2-2].
-#[must_use]
-#[inline]
-pub fn is_topic_name(text: &str) -> bool {
-    !text.is_empty() && !holds_wildcard(text)
-}
-
-/// Whether there is a `+` or `#` in it.
-#[inline]
-pub(crate) fn holds_wildcard(text: &str) -> bool {
-    text.bytes().any(|byte| matches!(byte, b'+' | b'#'))
-}

@@ -19,6 +19,16 @@ pub struct Acknowledgement<'a> {
 }
 
 impl<'a> Acknowledgement<'a> {
+    /// Success without properties: all that there is in 3.1.1.
+    #[must_use]
+    pub const fn success(packet_id: PacketId) -> Self {
+        Self {
+            packet_id,
+            reason_code: ReasonCode::SUCCESS,
+            properties: Properties::EMPTY,
+        }
+    }
+
     #[inline]
     pub(super) fn decode(
         packet_type: PacketType,

@@ -42,7 +42,7 @@ impl<'a> Auth<'a> {
 
     /// Only Success without properties can do without a Property Length here.
     fn is_bare(&self) -> bool {
-        self.reason_code == ReasonCode::SUCCESS && self.properties.may_be_omitted()
+        self.reason_code == ReasonCode::SUCCESS && self.properties.is_empty()
     }
 
     pub(super) fn body_len(&self, version: Version) -> Result<usize, EncodeError> {

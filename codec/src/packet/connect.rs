@@ -1,53 +1,55 @@
-//! CONNECT (section 3.1).
+//! CONNECT, section 3.1 of both specifications.
 
 use bytes::BufMut;
 
 use crate::error::{DecodeError, DecodeErrorKind, EncodeError};
 use crate::property::Place;
 use crate::reader::Reader;
+use crate::topic::{self, TopicNameError};
 use crate::writer::{prefixed_len, put_prefixed};
-use crate::{PacketType, Properties, QoS, Version, topic};
+use crate::{PacketType, Properties, QoS, Version};
 
-/// The Protocol Name of 3.1.1 and 5.0, with its length before it.
-pub(crate) const PROTOCOL_NAME: &[u8] = b"\x00\x04MQTT";
+const PROTOCOL_NAME: &[u8] = b"MQTT";
 
-const CLEAN_START: u8 = 0x02;
-const WILL: u8 = 0x04;
-const WILL_QOS_SHIFT: u8 = 3;
-const WILL_RETAIN: u8 = 0x20;
-const PASSWORD: u8 = 0x40;
-const USER_NAME: u8 = 0x80;
+const RESERVED: u8 = 1;
+const CLEAN_START: u8 = 1 << 1;
+const WILL: u8 = 1 << 2;
+const WILL_RETAIN: u8 = 1 << 5;
+const PASSWORD: u8 = 1 << 6;
+const USER_NAME: u8 = 1 << 7;
 
-/// CONNECT: the client wants a connection.
+/// CONNECT.
+///
+/// An empty Client Identifier is not judged here, neither one without Clean Session in version 3.1.1, which a server
+/// answers with CONNACK 0x02 [MQTT3-3.1.3-8].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Connect<'a> {
-    /// The version that the client speaks from here on.
+    /// The version that the packet names, which decides its form.
     pub version: Version,
-    /// Clean Start; in 3.1.1 Clean Session.
+    /// Clean Start; in version 3.1.1 Clean Session.
     pub clean_start: bool,
-    /// Keep Alive in seconds; 0 is off.
+    /// Keep Alive in seconds; 0 turns it off.
     pub keep_alive: u16,
-    /// 5.0 only.
+    /// Properties; none in version 3.1.1.
     pub properties: Properties<'a>,
-    /// Client Identifier; may be empty. In 3.1.1 an empty one needs Clean Session [MQTT3-3.1.3-8], which is left to
-    /// the server to judge, since it has an answer of its own (0x02).
+    /// Client Identifier, possibly empty.
     pub client_id: &'a str,
-    /// Will Message.
+    /// The Will Message.
     pub will: Option<Will<'a>>,
     /// User Name.
     pub user_name: Option<&'a str>,
-    /// Password; in 3.1.1 only beside a User Name.
+    /// Password; in version 3.1.1 only beside a User Name.
     pub password: Option<&'a [u8]>,
 }
 
-/// The message that the server publishes when the connection ends without DISCONNECT.
+/// The Will Message in CONNECT.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Will<'a> {
     /// Will QoS.
     pub qos: QoS,
     /// Will Retain.
     pub retain: bool,
-    /// Will Properties; 5.0 only.
+    /// Will Properties; none in version 3.1.1.
     pub properties: Properties<'a>,
     /// Will Topic.
     pub topic: &'a str,
@@ -55,60 +57,48 @@ pub struct Will<'a> {
     pub payload: &'a [u8],
 }
 
-/// The version that the first bytes of a CONNECT ask for; `None` if they name none that is spoken here.
-pub(crate) fn decode_version(body: &[u8]) -> Option<Version> {
-    body.strip_prefix(PROTOCOL_NAME)?
-        .first()
-        .copied()
-        .and_then(Version::from_level)
+/// Reads Protocol Name and Protocol Version.
+pub(crate) fn decode_version(reader: &mut Reader<'_>) -> Result<Version, DecodeError> {
+    let name = *reader;
+    if reader.binary_data()? != PROTOCOL_NAME {
+        return Err(name.error(DecodeErrorKind::InvalidProtocolName));
+    }
+    let level = *reader;
+    Version::from_level(reader.byte()?)
+        .ok_or_else(|| level.error(DecodeErrorKind::UnsupportedProtocolVersion))
 }
 
 impl<'a> Connect<'a> {
-    pub(super) fn decode(body: &mut Reader<'a>) -> Result<Self, DecodeError> {
-        let start = *body;
-        // Anything but the right name, a broken string included, is not a client of ours [MQTT5-3.1.2-1].
-        if body
-            .bytes(PROTOCOL_NAME.len())
-            .is_ok_and(|name| name != PROTOCOL_NAME)
+    pub(super) fn decode(reader: &mut Reader<'a>) -> Result<Self, DecodeError> {
+        let version = decode_version(reader)?;
+        let flags = ConnectFlags::decode(reader, version)?;
+        let keep_alive = reader.two_byte_integer()?;
+        let start = *reader;
+        let properties = Properties::decode(reader, version, Place::Packet(PacketType::Connect))?;
+        if properties.authentication_data().is_some()
+            && properties.authentication_method().is_none()
         {
-            return Err(start.error(DecodeErrorKind::InvalidProtocolName));
+            return Err(start.error(DecodeErrorKind::AuthenticationDataWithoutMethod));
         }
-        if start.len() < PROTOCOL_NAME.len() {
-            return Err(start.error(DecodeErrorKind::Truncated));
-        }
-        let at_level = *body;
-        let Some(version) = Version::from_level(body.byte()?) else {
-            return Err(at_level.error(DecodeErrorKind::UnsupportedProtocolVersion));
+        let client_id = reader.string()?;
+        let will = match flags.will {
+            Some((qos, retain)) => Some(Will::decode(reader, version, qos, retain)?),
+            None => None,
         };
-        let at_flags = *body;
-        let flags = body.byte()?;
-        let will_qos = judge_flags(flags, version).map_err(|kind| at_flags.error(kind))?;
-        let keep_alive = body.two_byte_integer()?;
-        let properties = Properties::decode(body, version, Place::Packet(PacketType::Connect))?;
-        let client_id = body.string()?;
-        let will = if flags & WILL == 0 {
-            None
+        let user_name = if flags.user_name {
+            Some(reader.string()?)
         } else {
-            Some(Will::decode(
-                body,
-                version,
-                will_qos,
-                flags & WILL_RETAIN != 0,
-            )?)
-        };
-        let user_name = if flags & USER_NAME == 0 {
             None
-        } else {
-            Some(body.string()?)
         };
-        let password = if flags & PASSWORD == 0 {
+        let password = if flags.password {
+            Some(reader.binary_data()?)
+        } else {
             None
-        } else {
-            Some(body.binary_data()?)
         };
+        let clean_start = flags.clean_start;
         Ok(Self {
             version,
-            clean_start: flags & CLEAN_START != 0,
+            clean_start,
             keep_alive,
             properties,
             client_id,
@@ -119,42 +109,35 @@ impl<'a> Connect<'a> {
     }
 
     pub(super) fn body_len(&self) -> Result<usize, EncodeError> {
-        let Self {
-            version,
-            properties,
-            client_id,
-            will,
-            user_name,
-            password,
-            ..
-        } = self;
-        if *version == Version::V3_1_1 && password.is_some() && user_name.is_none() {
+        if self.version == Version::V3_1_1 && self.password.is_some() && self.user_name.is_none() {
             return Err(EncodeError::NotInVersion);
         }
-        let mut length = PROTOCOL_NAME.len() + 4;
-        length += properties.encoded_len(*version)?;
-        length += prefixed_len(client_id.as_bytes())?;
-        if let Some(will) = will {
-            length += will.properties.encoded_len(*version)?;
-            length += prefixed_len(will.topic.as_bytes())? + prefixed_len(will.payload)?;
-        }
-        if let Some(user_name) = user_name {
-            length += prefixed_len(user_name.as_bytes())?;
-        }
-        if let Some(password) = password {
-            length += prefixed_len(password)?;
-        }
-        Ok(length)
+        let properties = self.properties.encoded_len(self.version)?;
+        let will = self
+            .will
+            .map_or(Ok(0), |will| will.encoded_len(self.version))?;
+        let user_name = self
+            .user_name
+            .map_or(Ok(0), |name| prefixed_len(name.as_bytes()))?;
+        let password = self.password.map_or(Ok(0), prefixed_len)?;
+        // Protocol Name, Protocol Version, flags and Keep Alive have ten bytes.
+        Ok(
+            10 + properties
+                + prefixed_len(self.client_id.as_bytes())?
+                + will
+                + user_name
+                + password,
+        )
     }
 
     pub(super) fn write(&self, buffer: &mut impl BufMut) {
-        buffer.put_slice(PROTOCOL_NAME);
+        put_prefixed(PROTOCOL_NAME, buffer);
         buffer.put_u8(self.version.level());
         buffer.put_u8(self.flags());
         buffer.put_u16(self.keep_alive);
         self.properties.write(self.version, buffer);
         put_prefixed(self.client_id.as_bytes(), buffer);
-        if let Some(will) = &self.will {
+        if let Some(will) = self.will {
             will.properties.write(self.version, buffer);
             put_prefixed(will.topic.as_bytes(), buffer);
             put_prefixed(will.payload, buffer);
@@ -168,49 +151,65 @@ impl<'a> Connect<'a> {
     }
 
     fn flags(&self) -> u8 {
-        let set = |condition: bool, flag| if condition { flag } else { 0 };
-        let will = self.will.as_ref().map_or(0, |will| {
-            WILL | u8::from(will.qos) << WILL_QOS_SHIFT | set(will.retain, WILL_RETAIN)
+        let flag = |set: bool, bit: u8| if set { bit } else { 0 };
+        let will = self.will.map_or(0, |will| {
+            WILL | u8::from(will.qos) << 3 | flag(will.retain, WILL_RETAIN)
         });
-        set(self.clean_start, CLEAN_START)
+        flag(self.clean_start, CLEAN_START)
             | will
-            | set(self.password.is_some(), PASSWORD)
-            | set(self.user_name.is_some(), USER_NAME)
+            | flag(self.password.is_some(), PASSWORD)
+            | flag(self.user_name.is_some(), USER_NAME)
     }
 }
 
-/// Judges the Connect Flags and gives the Will QoS.
-fn judge_flags(flags: u8, version: Version) -> Result<QoS, DecodeErrorKind> {
-    if flags & 0x01 != 0 {
-        return Err(DecodeErrorKind::ReservedConnectFlag);
+struct ConnectFlags {
+    clean_start: bool,
+    /// Will QoS and Will Retain.
+    will: Option<(QoS, bool)>,
+    user_name: bool,
+    password: bool,
+}
+
+impl ConnectFlags {
+    fn decode(reader: &mut Reader<'_>, version: Version) -> Result<Self, DecodeError> {
+        let start = *reader;
+        let flags = reader.byte()?;
+        let set = |bit: u8| flags & bit != 0;
+        if set(RESERVED) {
+            return Err(start.error(DecodeErrorKind::ReservedConnectFlag));
+        }
+        let qos =
+            QoS::from_bits(flags >> 3).ok_or_else(|| start.error(DecodeErrorKind::WillQoS3))?;
+        if !set(WILL) && (qos != QoS::AtMostOnce || set(WILL_RETAIN)) {
+            return Err(start.error(DecodeErrorKind::WillFlagsWithoutWill));
+        }
+        if version == Version::V3_1_1 && set(PASSWORD) && !set(USER_NAME) {
+            return Err(start.error(DecodeErrorKind::PasswordWithoutUserName));
+        }
+        Ok(Self {
+            clean_start: set(CLEAN_START),
+            will: set(WILL).then(|| (qos, set(WILL_RETAIN))),
+            user_name: set(USER_NAME),
+            password: set(PASSWORD),
+        })
     }
-    let will_qos = QoS::from_bits(flags >> WILL_QOS_SHIFT).ok_or(DecodeErrorKind::WillQoS3)?;
-    if flags & WILL == 0 && (flags & WILL_RETAIN != 0 || will_qos != QoS::AtMostOnce) {
-        return Err(DecodeErrorKind::WillFlagsWithoutWill);
-    }
-    if version == Version::V3_1_1 && flags & PASSWORD != 0 && flags & USER_NAME == 0 {
-        return Err(DecodeErrorKind::PasswordWithoutUserName);
-    }
-    Ok(will_qos)
 }
 
 impl<'a> Will<'a> {
     fn decode(
-        body: &mut Reader<'a>,
+        reader: &mut Reader<'a>,
         version: Version,
         qos: QoS,
         retain: bool,
     ) -> Result<Self, DecodeError> {
-        let properties = Properties::decode(body, version, Place::Will)?;
-        let at_topic = *body;
-        let topic = body.string()?;
-        if topic.is_empty() {
-            return Err(at_topic.error(DecodeErrorKind::TopicNameEmpty));
-        }
-        if topic::holds_wildcard(topic) {
-            return Err(at_topic.error(DecodeErrorKind::TopicNameWildcard));
-        }
-        let payload = body.binary_data()?;
+        let properties = Properties::decode(reader, version, Place::Will)?;
+        let start = *reader;
+        let topic = reader.string()?;
+        topic::validate_topic_name(topic).map_err(|error| match error {
+            TopicNameError::Empty => start.error(DecodeErrorKind::TopicNameEmpty),
+            _ => start.error(DecodeErrorKind::TopicNameWildcard),
+        })?;
+        let payload = reader.binary_data()?;
         Ok(Self {
             qos,
             retain,
@@ -218,5 +217,10 @@ impl<'a> Will<'a> {
             topic,
             payload,
         })
+    }
+
+    fn encoded_len(&self, version: Version) -> Result<usize, EncodeError> {
+        let properties = self.properties.encoded_len(version)?;
+        Ok(properties + prefixed_len(self.topic.as_bytes())? + prefixed_len(self.payload)?)
     }
 }

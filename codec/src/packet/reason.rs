@@ -47,7 +47,7 @@ pub(super) fn encoded_len(
     properties: &Properties<'_>,
     version: Version,
 ) -> Result<usize, EncodeError> {
-    match (version, properties.may_be_omitted()) {
+    match (version, properties.is_empty()) {
         (_, true) if code == ReasonCode::SUCCESS => Ok(0),
         (Version::V3_1_1, _) => Err(EncodeError::NotInVersion),
         (Version::V5_0, true) => Ok(1),
@@ -63,11 +63,11 @@ pub(super) fn write(
     version: Version,
     buffer: &mut impl BufMut,
 ) {
-    if code == ReasonCode::SUCCESS && properties.may_be_omitted() {
+    if code == ReasonCode::SUCCESS && properties.is_empty() {
         return;
     }
     buffer.put_u8(code.0);
-    if !properties.may_be_omitted() {
+    if !properties.is_empty() {
         properties.write(version, buffer);
     }
 }

@@ -1,0 +1,367 @@
+//! The properties of one packet: a block of bytes that has been checked once, and is read where it lies.
+
+use core::fmt;
+
+use bytes::BufMut;
+
+use super::{PERMISSIONS, Place, Property};
+use crate::Version;
+use crate::error::{DecodeError, DecodeErrorKind, EncodeError};
+use crate::reader::Reader;
+use crate::writer::{block_len, put_block};
+
+/// The properties of a packet, borrowed: bytes that have been checked, and which of them there are.
+#[derive(Clone, Copy, Default, PartialEq, Eq, Hash)]
+pub struct Properties<'a> {
+    raw: &'a [u8],
+    /// One bit for each identifier that occurs, so that looking for an absent one costs nothing.
+    present: u64,
+    /// Set when a list holds a property that cannot be written; encoding fails with it.
+    unencodable: Option<EncodeError>,
+}
+
+/// Defines the typed accessors: the value of the first property of that kind, if there is one.
+macro_rules! accessors {
+    ($($(#[$doc:meta])* $identifier:literal $name:ident: $variant:ident($value:ident) -> $type:ty = $result:expr;)*) => {
+        impl<'a> Properties<'a> {
+            $(
+                $(#[$doc])*
+                #[must_use]
+                pub fn $name(&self) -> Option<$type> {
+                    match self.find($identifier)? {
+                        Property::$variant($value) => Some($result),
+                        _ => None,
+                    }
+                }
+            )*
+        }
+    };
+}
+
+accessors! {
+    /// Payload Format Indicator: 1 for UTF-8, 0 for unspecified bytes.
+    0x01 payload_format_indicator: PayloadFormatIndicator(value) -> u8 = value;
+    /// Message Expiry Interval in seconds.
+    0x02 message_expiry_interval: MessageExpiryInterval(value) -> u32 = value;
+    /// Content Type.
+    0x03 content_type: ContentType(value) -> &'a str = value;
+    /// Response Topic.
+    0x08 response_topic: ResponseTopic(value) -> &'a str = value;
+    /// Correlation Data.
+    0x09 correlation_data: CorrelationData(value) -> &'a [u8] = value;
+    /// Session Expiry Interval in seconds; `u32::MAX` never expires.
+    0x11 session_expiry_interval: SessionExpiryInterval(value) -> u32 = value;
+    /// Assigned Client Identifier.
+    0x12 assigned_client_identifier: AssignedClientIdentifier(value) -> &'a str = value;
+    /// Server Keep Alive in seconds.
+    0x13 server_keep_alive: ServerKeepAlive(value) -> u16 = value;
+    /// Authentication Method.
+    0x15 authentication_method: AuthenticationMethod(value) -> &'a str = value;
+    /// Authentication Data.
+    0x16 authentication_data: AuthenticationData(value) -> &'a [u8] = value;
+    /// Request Problem Information; means true if absent.
+    0x17 request_problem_information: RequestProblemInformation(value) -> bool = value == 1;
+    /// Will Delay Interval in seconds.
+    0x18 will_delay_interval: WillDelayInterval(value) -> u32 = value;
+    /// Request Response Information; means false if absent.
+    0x19 request_response_information: RequestResponseInformation(value) -> bool = value == 1;
+    /// Response Information.
+    0x1a response_information: ResponseInformation(value) -> &'a str = value;
+    /// Server Reference.
+    0x1c server_reference: ServerReference(value) -> &'a str = value;
+    /// Reason String.
+    0x1f reason_string: ReasonString(value) -> &'a str = value;
+    /// Receive Maximum, never 0 in a decoded packet; means 65,535 if absent.
+    0x21 receive_maximum: ReceiveMaximum(value) -> u16 = value;
+    /// Topic Alias Maximum; means 0 if absent.
+    0x22 topic_alias_maximum: TopicAliasMaximum(value) -> u16 = value;
+    /// Topic Alias, never 0 in a decoded packet.
+    0x23 topic_alias: TopicAlias(value) -> u16 = value;
+    /// Maximum QoS, 0 or 1 in a decoded packet; means 2 if absent.
+    0x24 maximum_qos: MaximumQoS(value) -> u8 = value;
+    /// Retain Available; means true if absent.
+    0x25 retain_available: RetainAvailable(value) -> bool = value == 1;
+    /// Maximum Packet Size in bytes, never 0 in a decoded packet; no limit if absent.
+    0x27 maximum_packet_size: MaximumPacketSize(value) -> u32 = value;
+    /// Wildcard Subscription Available; means true if absent.
+    0x28 wildcard_subscription_available: WildcardSubscriptionAvailable(value) -> bool = value == 1;
+    /// Subscription Identifier Available; means true if absent.
+    0x29 subscription_identifier_available: SubscriptionIdentifierAvailable(value) -> bool = value == 1;
+    /// Shared Subscription Available; means true if absent.
+    0x2a shared_subscription_available: SharedSubscriptionAvailable(value) -> bool = value == 1;
+}
+
+impl<'a> Properties<'a> {
+    /// No properties; what every packet of version 3.1.1 has.
+    pub const EMPTY: Self = Self {
+        raw: &[],
+        present: 0,
+        unencodable: None,
+    };
+
+    /// Checks a block of properties as it stands in a packet, without its length.
+    ///
+    /// # Errors
+    /// If a property is not whole, not allowed in that place, there twice, or has a value it may not have. The offset
+    /// counts from the start of the block.
+    pub fn parse(raw: &'a [u8], place: Place) -> Result<Self, DecodeError> {
+        Self::check(Reader::new(raw, 0), place)
+    }
+
+    /// Reads the Property Length and the properties, which version 3.1.1 does not have.
+    #[inline]
+    pub(crate) fn decode(
+        reader: &mut Reader<'a>,
+        version: Version,
+        place: Place,
+    ) -> Result<Self, DecodeError> {
+        if version == Version::V3_1_1 {
+            return Ok(Self::EMPTY);
+        }
+        let start = *reader;
+        match reader.variable_byte_integer()? {
+            0 => Ok(Self::EMPTY),
+            length => {
+                let block = reader
+                    .part(length as usize)
+                    .map_err(|_| start.error(DecodeErrorKind::Truncated))?;
+                Self::check(block, place)
+            }
+        }
+    }
+
+    /// Bytes of Property Length and properties.
+    #[inline]
+    pub(crate) fn encoded_len(&self, version: Version) -> Result<usize, EncodeError> {
+        match (version, self.unencodable) {
+            (_, Some(error)) => Err(error),
+            (Version::V3_1_1, None) if self.raw.is_empty() => Ok(0),
+            (Version::V3_1_1, None) => Err(EncodeError::NotInVersion),
+            (Version::V5_0, None) => block_len(self.raw.len()),
+        }
+    }
+
+    /// Writes Property Length and properties, checked by [`Self::encoded_len`].
+    #[inline]
+    pub(crate) fn write(&self, version: Version, buffer: &mut impl BufMut) {
+        if version == Version::V5_0 {
+            put_block(self.raw, buffer);
+        }
+    }
+
+    fn check(mut reader: Reader<'a>, place: Place) -> Result<Self, DecodeError> {
+        let raw = { reader }.take_rest();
+        let place = place.bit();
+        let mut present = 0_u64;
+        while !reader.is_empty() {
+            let start = reader;
+            let identifier = reader.variable_byte_integer()?;
+            let permission = PERMISSIONS
+                .get(identifier as usize)
+                .filter(|permission| permission.places != 0)
+                .ok_or_else(|| start.error(DecodeErrorKind::UnknownProperty))?;
+            if permission.places & place == 0 {
+                return Err(start.error(DecodeErrorKind::PropertyNotAllowed));
+            }
+            let bit = 1 << identifier;
+            if present & bit != 0 && permission.repeatable & place == 0 {
+                return Err(start.error(DecodeErrorKind::DuplicateProperty));
+            }
+            present |= bit;
+            let value = reader;
+            #[expect(
+                clippy::cast_possible_truncation,
+                reason = "below 0x2b, the length of the table"
+            )]
+            let property = Property::read(identifier as u8, &mut reader)?;
+            if let Some(fault) = property.fault() {
+                return Err(value.error(fault));
+            }
+        }
+        Ok(Self {
+            raw,
+            present,
+            unencodable: None,
+        })
+    }
+
+    /// The properties in the order in which they stand.
+    #[must_use]
+    pub fn iter(&self) -> PropertyIter<'a> {
+        PropertyIter {
+            rest: Reader::new(self.raw, 0),
+        }
+    }
+
+    /// The User Properties in their order.
+    pub fn user_properties(&self) -> impl Iterator<Item = (&'a str, &'a str)> + use<'a> {
+        self.iter_if_present(0x26)
+            .filter_map(|property| match property {
+                Property::UserProperty(name, value) => Some((name, value)),
+                _ => None,
+            })
+    }
+
+    /// The Subscription Identifiers in their order.
+    pub fn subscription_identifiers(&self) -> impl Iterator<Item = u32> + use<'a> {
+        self.iter_if_present(0x0b)
+            .filter_map(|property| match property {
+                Property::SubscriptionIdentifier(identifier) => Some(identifier),
+                _ => None,
+            })
+    }
+
+    /// The block as it stands in the packet, without its length.
+    #[must_use]
+    pub const fn raw(&self) -> &'a [u8] {
+        self.raw
+    }
+
+    /// Whether there are none, not even one that cannot be written.
+    #[must_use]
+    #[inline]
+    pub const fn is_empty(&self) -> bool {
+        self.raw.is_empty() && self.unencodable.is_none()
+    }
+
+    fn iter_if_present(&self, identifier: u8) -> PropertyIter<'a> {
+        if self.present & (1 << identifier) == 0 {
+            Self::EMPTY.iter()
+        } else {
+            self.iter()
+        }
+    }
+
+    fn find(&self, identifier: u8) -> Option<Property<'a>> {
+        self.iter_if_present(identifier)
+            .find(|property| property.identifier() == identifier)
+    }
+}
+
+impl fmt::Debug for Properties<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut list = f.debug_list();
+        list.entries(self.iter());
+        if let Some(error) = self.unencodable {
+            list.entry(&error);
+        }
+        list.finish()
+    }
+}
+
+impl<'a> IntoIterator for Properties<'a> {
+    type Item = Property<'a>;
+    type IntoIter = PropertyIter<'a>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.iter()
+    }
+}
+
+/// Properties one after the other; see [`Properties::iter`].
+#[derive(Clone, Debug)]
+pub struct PropertyIter<'a> {
+    rest: Reader<'a>,
+}
+
+impl<'a> Iterator for PropertyIter<'a> {
+    type Item = Property<'a>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        // The block is a checked one, or written by a list: reading fails only at its end.
+        let identifier = self.rest.byte().ok()?;
+        Property::read(identifier, &mut self.rest).ok()
+    }
+}
+
+/// Properties under construction, in a buffer of their own.
+#[derive(Clone, Default, PartialEq, Eq, Hash)]
+pub struct PropertyList {
+    raw: Vec<u8>,
+    present: u64,
+    unencodable: Option<EncodeError>,
+}
+
+impl PropertyList {
+    /// An empty list, without an allocation.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self {
+            raw: Vec::new(),
+            present: 0,
+            unencodable: None,
+        }
+    }
+
+    /// Appends a property, whether or not a packet may carry it: only decoding judges that.
+    ///
+    /// One that cannot be written, with a string above 65,535 bytes or a Subscription Identifier above 268,435,455,
+    /// makes every attempt to encode a packet with this list fail.
+    pub fn push(&mut self, property: Property<'_>) {
+        match property.write(&mut self.raw) {
+            Ok(()) => self.present |= 1 << property.identifier(),
+            Err(error) => self.unencodable = self.unencodable.or(Some(error)),
+        }
+    }
+
+    /// Takes all properties out, and keeps the buffer.
+    pub fn clear(&mut self) {
+        self.raw.clear();
+        self.present = 0;
+        self.unencodable = None;
+    }
+
+    /// The list as a packet borrows it.
+    #[must_use]
+    pub fn as_properties(&self) -> Properties<'_> {
+        Properties {
+            raw: &self.raw,
+            present: self.present,
+            unencodable: self.unencodable,
+        }
+    }
+
+    /// Whether nothing has been pushed.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.as_properties().is_empty()
+    }
+
+    /// Bytes allocated.
+    #[must_use]
+    pub fn allocated(&self) -> usize {
+        self.raw.capacity()
+    }
+}
+
+impl fmt::Debug for PropertyList {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.as_properties().fmt(f)
+    }
+}
+
+impl From<Properties<'_>> for PropertyList {
+    fn from(properties: Properties<'_>) -> Self {
+        Self {
+            raw: properties.raw.to_vec(),
+            present: properties.present,
+            unencodable: properties.unencodable,
+        }
+    }
+}
+
+impl<'a> Extend<Property<'a>> for PropertyList {
+    fn extend<I: IntoIterator<Item = Property<'a>>>(&mut self, properties: I) {
+        properties
+            .into_iter()
+            .for_each(|property| self.push(property));
+    }
+}
+
+impl<'a> FromIterator<Property<'a>> for PropertyList {
+    fn from_iter<I: IntoIterator<Item = Property<'a>>>(properties: I) -> Self {
+        let mut list = Self::new();
+        list.extend(properties);
+        list
+    }
+}

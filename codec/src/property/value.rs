@@ -1,0 +1,214 @@
+//! One property: its value, read, checked and written.
+
+use bytes::BufMut;
+
+use crate::error::{DecodeError, DecodeErrorKind, EncodeError};
+use crate::reader::{Reader, variable_byte_integer_len};
+use crate::topic;
+use crate::writer::{MAX_REMAINING_LENGTH, prefixed_len, put_prefixed, put_variable_byte_integer};
+
+/// A property with its value as it is written. Properties of one byte are 0 or 1, which only decoding enforces.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[expect(missing_docs, reason = "the specification's names say it")]
+pub enum Property<'a> {
+    PayloadFormatIndicator(u8),
+    MessageExpiryInterval(u32),
+    ContentType(&'a str),
+    ResponseTopic(&'a str),
+    CorrelationData(&'a [u8]),
+    SubscriptionIdentifier(u32),
+    SessionExpiryInterval(u32),
+    AssignedClientIdentifier(&'a str),
+    ServerKeepAlive(u16),
+    AuthenticationMethod(&'a str),
+    AuthenticationData(&'a [u8]),
+    RequestProblemInformation(u8),
+    WillDelayInterval(u32),
+    RequestResponseInformation(u8),
+    ResponseInformation(&'a str),
+    ServerReference(&'a str),
+    ReasonString(&'a str),
+    ReceiveMaximum(u16),
+    TopicAliasMaximum(u16),
+    TopicAlias(u16),
+    MaximumQoS(u8),
+    RetainAvailable(u8),
+    UserProperty(&'a str, &'a str),
+    MaximumPacketSize(u32),
+    WildcardSubscriptionAvailable(u8),
+    SubscriptionIdentifierAvailable(u8),
+    SharedSubscriptionAvailable(u8),
+}
+
+/// The value of a property in the form of its type.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[expect(missing_docs, reason = "the specification's names say it")]
+pub enum Value<'a> {
+    Byte(u8),
+    TwoByteInteger(u16),
+    FourByteInteger(u32),
+    VariableByteInteger(u32),
+    Utf8EncodedString(&'a str),
+    BinaryData(&'a [u8]),
+    Utf8StringPair(&'a str, &'a str),
+}
+
+impl<'a> Property<'a> {
+    /// Its Property Identifier.
+    #[must_use]
+    pub const fn identifier(&self) -> u8 {
+        match self {
+            Self::PayloadFormatIndicator(_) => 0x01,
+            Self::MessageExpiryInterval(_) => 0x02,
+            Self::ContentType(_) => 0x03,
+            Self::ResponseTopic(_) => 0x08,
+            Self::CorrelationData(_) => 0x09,
+            Self::SubscriptionIdentifier(_) => 0x0b,
+            Self::SessionExpiryInterval(_) => 0x11,
+            Self::AssignedClientIdentifier(_) => 0x12,
+            Self::ServerKeepAlive(_) => 0x13,
+            Self::AuthenticationMethod(_) => 0x15,
+            Self::AuthenticationData(_) => 0x16,
+            Self::RequestProblemInformation(_) => 0x17,
+            Self::WillDelayInterval(_) => 0x18,
+            Self::RequestResponseInformation(_) => 0x19,
+            Self::ResponseInformation(_) => 0x1a,
+            Self::ServerReference(_) => 0x1c,
+            Self::ReasonString(_) => 0x1f,
+            Self::ReceiveMaximum(_) => 0x21,
+            Self::TopicAliasMaximum(_) => 0x22,
+            Self::TopicAlias(_) => 0x23,
+            Self::MaximumQoS(_) => 0x24,
+            Self::RetainAvailable(_) => 0x25,
+            Self::UserProperty(..) => 0x26,
+            Self::MaximumPacketSize(_) => 0x27,
+            Self::WildcardSubscriptionAvailable(_) => 0x28,
+            Self::SubscriptionIdentifierAvailable(_) => 0x29,
+            Self::SharedSubscriptionAvailable(_) => 0x2a,
+        }
+    }
+
+    /// Its value in the form of its type.
+    #[must_use]
+    pub const fn value(&self) -> Value<'a> {
+        match *self {
+            Self::PayloadFormatIndicator(value)
+            | Self::RequestProblemInformation(value)
+            | Self::RequestResponseInformation(value)
+            | Self::MaximumQoS(value)
+            | Self::RetainAvailable(value)
+            | Self::WildcardSubscriptionAvailable(value)
+            | Self::SubscriptionIdentifierAvailable(value)
+            | Self::SharedSubscriptionAvailable(value) => Value::Byte(value),
+            Self::ServerKeepAlive(value)
+            | Self::ReceiveMaximum(value)
+            | Self::TopicAliasMaximum(value)
+            | Self::TopicAlias(value) => Value::TwoByteInteger(value),
+            Self::MessageExpiryInterval(value)
+            | Self::SessionExpiryInterval(value)
+            | Self::WillDelayInterval(value)
+            | Self::MaximumPacketSize(value) => Value::FourByteInteger(value),
+            Self::SubscriptionIdentifier(value) => Value::VariableByteInteger(value),
+            Self::ContentType(text)
+            | Self::ResponseTopic(text)
+            | Self::AssignedClientIdentifier(text)
+            | Self::AuthenticationMethod(text)
+            | Self::ResponseInformation(text)
+            | Self::ServerReference(text)
+            | Self::ReasonString(text) => Value::Utf8EncodedString(text),
+            Self::CorrelationData(data) | Self::AuthenticationData(data) => Value::BinaryData(data),
+            Self::UserProperty(name, value) => Value::Utf8StringPair(name, value),
+        }
+    }
+
+    /// Reads the value of the property that has this identifier, whatever the value means.
+    pub(super) fn read(identifier: u8, reader: &mut Reader<'a>) -> Result<Self, DecodeError> {
+        Ok(match identifier {
+            0x01 => Self::PayloadFormatIndicator(reader.byte()?),
+            0x02 => Self::MessageExpiryInterval(reader.four_byte_integer()?),
+            0x03 => Self::ContentType(reader.string()?),
+            0x08 => Self::ResponseTopic(reader.string()?),
+            0x09 => Self::CorrelationData(reader.binary_data()?),
+            0x0b => Self::SubscriptionIdentifier(reader.variable_byte_integer()?),
+            0x11 => Self::SessionExpiryInterval(reader.four_byte_integer()?),
+            0x12 => Self::AssignedClientIdentifier(reader.string()?),
+            0x13 => Self::ServerKeepAlive(reader.two_byte_integer()?),
+            0x15 => Self::AuthenticationMethod(reader.string()?),
+            0x16 => Self::AuthenticationData(reader.binary_data()?),
+            0x17 => Self::RequestProblemInformation(reader.byte()?),
+            0x18 => Self::WillDelayInterval(reader.four_byte_integer()?),
+            0x19 => Self::RequestResponseInformation(reader.byte()?),
+            0x1a => Self::ResponseInformation(reader.string()?),
+            0x1c => Self::ServerReference(reader.string()?),
+            0x1f => Self::ReasonString(reader.string()?),
+            0x21 => Self::ReceiveMaximum(reader.two_byte_integer()?),
+            0x22 => Self::TopicAliasMaximum(reader.two_byte_integer()?),
+            0x23 => Self::TopicAlias(reader.two_byte_integer()?),
+            0x24 => Self::MaximumQoS(reader.byte()?),
+            0x25 => Self::RetainAvailable(reader.byte()?),
+            0x26 => Self::UserProperty(reader.string()?, reader.string()?),
+            0x27 => Self::MaximumPacketSize(reader.four_byte_integer()?),
+            0x28 => Self::WildcardSubscriptionAvailable(reader.byte()?),
+            0x29 => Self::SubscriptionIdentifierAvailable(reader.byte()?),
+            0x2a => Self::SharedSubscriptionAvailable(reader.byte()?),
+            _ => return Err(reader.error(DecodeErrorKind::UnknownProperty)),
+        })
+    }
+
+    /// What is wrong with the value, if its type is right.
+    pub(super) fn fault(&self) -> Option<DecodeErrorKind> {
+        match *self {
+            Self::ReceiveMaximum(0) => Some(DecodeErrorKind::ReceiveMaximumZero),
+            Self::MaximumPacketSize(0) => Some(DecodeErrorKind::MaximumPacketSizeZero),
+            Self::TopicAlias(0) => Some(DecodeErrorKind::TopicAliasZero),
+            Self::SubscriptionIdentifier(0) => Some(DecodeErrorKind::SubscriptionIdentifierZero),
+            Self::ResponseTopic(topic) if topic::validate_topic_name(topic).is_err() => {
+                Some(DecodeErrorKind::ResponseTopicInvalid)
+            }
+            // All properties of one byte are 0 or 1.
+            _ => match self.value() {
+                Value::Byte(2..) => Some(DecodeErrorKind::InvalidFlagProperty),
+                _ => None,
+            },
+        }
+    }
+
+    /// Writes identifier and value, whatever the value means; nothing if it cannot be written.
+    pub(super) fn write(&self, buffer: &mut Vec<u8>) -> Result<(), EncodeError> {
+        let value = self.value();
+        buffer.reserve(1 + value.encoded_len()?);
+        buffer.put_u8(self.identifier());
+        match value {
+            Value::Byte(value) => buffer.put_u8(value),
+            Value::TwoByteInteger(value) => buffer.put_u16(value),
+            Value::FourByteInteger(value) => buffer.put_u32(value),
+            Value::VariableByteInteger(value) => put_variable_byte_integer(value, buffer),
+            Value::Utf8EncodedString(text) => put_prefixed(text.as_bytes(), buffer),
+            Value::BinaryData(data) => put_prefixed(data, buffer),
+            Value::Utf8StringPair(name, value) => {
+                put_prefixed(name.as_bytes(), buffer);
+                put_prefixed(value.as_bytes(), buffer);
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Value<'_> {
+    fn encoded_len(&self) -> Result<usize, EncodeError> {
+        match *self {
+            Self::Byte(_) => Ok(1),
+            Self::TwoByteInteger(_) => Ok(2),
+            Self::FourByteInteger(_) => Ok(4),
+            Self::VariableByteInteger(value) if value > MAX_REMAINING_LENGTH => {
+                Err(EncodeError::IntegerTooLarge)
+            }
+            Self::VariableByteInteger(value) => Ok(variable_byte_integer_len(value)),
+            Self::Utf8EncodedString(text) => prefixed_len(text.as_bytes()),
+            Self::BinaryData(data) => prefixed_len(data),
+            Self::Utf8StringPair(name, value) => {
+                Ok(prefixed_len(name.as_bytes())? + prefixed_len(value.as_bytes())?)
+            }
+        }
+    }
+}
