@@ -17,30 +17,27 @@ mod deliver;
 mod ending;
 mod exchange;
 mod handshake;
+mod lifecycle;
 mod link;
 mod publish;
+mod pump;
 mod subscribe;
 
 use core::task::Waker;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use quince_codec::{
-    ConnectionState, DecodeError, ErrorResponse, Frame, Framer, Packet, PacketType, ReasonCode,
-    Version, error_response,
-};
+use quince_codec::{Frame, Framer, ReasonCode};
 
 pub use self::ending::ClosedBy;
-use self::ending::{Ending, LastWord};
-use self::exchange::{Exchange, Handled};
+use self::ending::Ending;
 pub use self::handshake::AuthenticationRequest;
 use self::handshake::{Pending, refusal};
 use self::link::Link;
-use crate::attach::{Attached, Slot};
+use crate::attach::Slot;
 use crate::hub::Hub;
 use crate::identifier::{ConnectionId, FlowId};
 use crate::policy::Principal;
-use crate::registry::{Aftermath, Attach};
 use crate::session::Session;
 use crate::time::Time;
 
@@ -172,16 +169,19 @@ impl Connection {
         if flow != FlowId::CONTROL {
             return;
         }
+        let held = self.framer.buffered().saturating_add(bytes.len());
         match &self.state {
-            State::AwaitingConnect { .. } | State::Connected(_) => self.framer.push(bytes),
-            State::Authenticating { .. } | State::Attaching { .. } => {
-                if self.framer.buffered() + bytes.len() > self.hub.config.held_input {
-                    self.end(now, refusal(self.link.version, ReasonCode::QUOTA_EXCEEDED));
-                    return;
-                }
-                self.framer.push(bytes);
-            }
             State::Closing { .. } | State::Closed => return,
+            // A driver that heeds `wants_input` never comes near these limits.
+            State::Authenticating { .. } | State::Attaching { .. }
+                if held > self.hub.config.held_input =>
+            {
+                self.end(now, refusal(self.link.version, ReasonCode::QUOTA_EXCEEDED));
+            }
+            State::Connected(_) if !self.takes_packets() && held > self.most_held_by_session() => {
+                self.end(now, Ending::error(ReasonCode::QUOTA_EXCEEDED));
+            }
+            _ => self.framer.push(bytes),
         }
         self.pump(now);
     }
@@ -371,268 +371,14 @@ impl Connection {
         })
     }
 
+    /// Input that may lie unprocessed: the packet that is being received, and what was read with it.
+    fn most_held_by_session(&self) -> usize {
+        let packet = usize::try_from(self.hub.config.packet_after_connack).unwrap_or(usize::MAX);
+        packet.saturating_add(self.hub.config.held_input)
+    }
+
     fn takes_packets(&self) -> bool {
         self.paused.is_none() && self.link.outbox.has_room() && !self.link.outbox.awaits_connack()
-    }
-
-    /// Does all that can be done now.
-    fn pump(&mut self, now: Time) {
-        self.link.outbox.release(self.hub.log.durable());
-        self.heed_signals(now);
-        self.retry_paused(now);
-        self.process_input(now);
-        if let State::Connected(session) = &mut self.state {
-            let mut exchange = Exchange {
-                hub: &self.hub,
-                link: &mut self.link,
-                session,
-                flow: FlowId::CONTROL,
-                now,
-            };
-            if let Err(ending) = exchange.deliver() {
-                self.end(now, ending);
-            }
-        }
-    }
-
-    fn heed_signals(&mut self, now: Time) {
-        match &self.state {
-            State::Attaching { .. } => {
-                if let Some(outcome) = self.slot.take() {
-                    self.attached(now, outcome);
-                }
-            }
-            State::Connected(session) if session.mailbox.yield_requested() => {
-                // [MQTT5-3.1.4-3] [MQTT3-3.1.4-2]
-                self.end(now, Ending::error(ReasonCode::SESSION_TAKEN_OVER));
-            }
-            _ => {}
-        }
-        if self.hub.is_shutting_down() {
-            match self.state {
-                State::AwaitingConnect { .. } => {
-                    self.end(now, Ending::silent(ReasonCode::SERVER_SHUTTING_DOWN))
-                }
-                State::Authenticating { .. } | State::Attaching { .. } => {
-                    self.end(
-                        now,
-                        refusal(self.link.version, ReasonCode::SERVER_UNAVAILABLE),
-                    );
-                }
-                State::Connected(_) => {
-                    self.end(now, Ending::error(ReasonCode::SERVER_SHUTTING_DOWN))
-                }
-                State::Closing { .. } | State::Closed => {}
-            }
-        }
-    }
-
-    fn retry_paused(&mut self, now: Time) {
-        if let Some(paused) = self.paused.take_if(|paused| paused.retry <= now) {
-            self.process_frame(now, &paused.frame, Some(paused.give_up));
-        }
-    }
-
-    fn process_input(&mut self, now: Time) {
-        loop {
-            let ready = match self.state {
-                State::AwaitingConnect { .. } => true,
-                State::Connected(_) => self.takes_packets(),
-                _ => false,
-            };
-            if !ready {
-                return;
-            }
-            match self.framer.next_frame() {
-                Ok(None) => return,
-                Ok(Some(frame)) => {
-                    self.last_packet = now;
-                    self.process_frame(now, &frame, None);
-                }
-                Err(error) => self.end_by_error(now, error, None),
-            }
-        }
-    }
-
-    /// Handles a packet, for the first time or again; `give_up` is set when it is tried again.
-    fn process_frame(&mut self, now: Time, frame: &Frame, give_up: Option<Time>) {
-        if matches!(self.state, State::AwaitingConnect { .. })
-            && frame.packet_type() != Some(PacketType::Connect)
-        {
-            // The first packet must be CONNECT; there is no version yet to say it in [MQTT5-3.1.0-1] [MQTT3-3.1.0-1].
-            self.end(now, Ending::silent(ReasonCode::PROTOCOL_ERROR));
-            return;
-        }
-        let packet = match frame.decode(self.link.version) {
-            Ok(packet) => packet,
-            Err(error) => {
-                self.end_by_error(now, error, frame.connect_version());
-                return;
-            }
-        };
-        let State::Connected(session) = &mut self.state else {
-            if let Packet::Connect(connect) = &packet {
-                self.on_connect(now, connect);
-            }
-            return;
-        };
-        let mut exchange = Exchange {
-            hub: &self.hub,
-            link: &mut self.link,
-            session,
-            flow: FlowId::CONTROL,
-            now,
-        };
-        match exchange.handle(&packet) {
-            Ok(Handled::Done) => {}
-            Ok(Handled::TryAgain) => {
-                let give_up = give_up.unwrap_or(now + self.hub.config.pause_limit);
-                let retry = now.plus_millis(TRY_AGAIN_AFTER);
-                self.paused = Some(Paused {
-                    frame: frame.clone(),
-                    retry,
-                    give_up,
-                });
-            }
-            Err(ending) => self.end(now, ending),
-        }
-    }
-
-    fn on_connect(&mut self, now: Time, connect: &quince_codec::Connect<'_>) {
-        self.link.agree(&self.hub.config, connect);
-        match Pending::of(&self.hub, connect) {
-            Ok(pending) => {
-                self.outputs.push_back(Output::Authenticate(
-                    pending.authentication_request(self.id, connect),
-                ));
-                let deadline = now + self.hub.config.authentication_timeout;
-                self.state = State::Authenticating {
-                    pending: Box::new(pending),
-                    deadline,
-                };
-            }
-            Err(ending) => self.end(now, ending),
-        }
-    }
-
-    fn attach(&mut self, now: Time, pending: Box<Pending>) {
-        let mut aftermath = Aftermath::default();
-        let answer = self.hub.registry().attach(
-            &self.hub,
-            pending.request.clone(),
-            &self.slot,
-            &mut aftermath,
-        );
-        self.hub.settle(now, aftermath);
-        self.state = State::Attaching {
-            pending,
-            deadline: now + self.hub.config.yield_timeout,
-        };
-        match answer {
-            Attach::Ready(attached) => self.attached(now, Ok(attached)),
-            Attach::Full => self.attached(now, Err(ReasonCode::QUOTA_EXCEEDED)),
-            // It may have been yielded already; a wake comes in any case.
-            Attach::Waiting => {}
-        }
-    }
-
-    /// The wait for the Session is over.
-    fn attached(&mut self, now: Time, outcome: Result<Attached, ReasonCode>) {
-        let State::Attaching { pending, .. } = core::mem::replace(&mut self.state, State::Closed)
-        else {
-            return;
-        };
-        let attached = match outcome {
-            Ok(attached) => attached,
-            Err(code) => {
-                self.end(now, refusal(self.link.version, code));
-                return;
-            }
-        };
-        let keep_alive = pending.keep_alive;
-        match pending.accept(&self.hub, &mut self.link, attached) {
-            Ok(session) => {
-                session.mailbox.attach(self.waker.clone());
-                self.framer
-                    .set_max_packet_size(self.hub.config.packet_after_connack);
-                self.keep_alive = keep_alive;
-                self.last_packet = now;
-                self.state = State::Connected(session);
-            }
-            Err((ending, session)) => {
-                self.state = State::Connected(session);
-                self.end(now, ending);
-            }
-        }
-    }
-
-    /// `asked` is the version that a broken CONNECT asks for.
-    fn end_by_error(&mut self, now: Time, error: DecodeError, asked: Option<Version>) {
-        let (version, state) = match self.state {
-            State::AwaitingConnect { .. } => (asked, ConnectionState::AwaitingConnect),
-            _ => (Some(self.link.version), ConnectionState::Connected),
-        };
-        // A version that is not spoken here is answered in the form of 3.1.1.
-        self.link.version = version.unwrap_or(Version::V3_1_1);
-        let ending = match error_response(error, version, state) {
-            ErrorResponse::ConnAck(code) => Ending {
-                code: ReasonCode(code),
-                by: ClosedBy::Server,
-                last_word: LastWord::ConnAck(code),
-            },
-            ErrorResponse::Disconnect(code) => Ending::error(code),
-            ErrorResponse::Close => Ending::silent(ReasonCode::MALFORMED_PACKET),
-        };
-        self.end(now, ending);
-    }
-
-    /// Ends the protocol life of the connection: lets the Session go, says the last word, and waits for the outbox.
-    fn end(&mut self, now: Time, ending: Ending) {
-        if matches!(self.state, State::Closing { .. }) {
-            // The first end counts.
-            return;
-        }
-        let deadline = now + self.hub.config.flush_timeout;
-        let closing = State::Closing {
-            deadline,
-            code: ending.code,
-            by: ending.by,
-        };
-        let mut aftermath = Aftermath::default();
-        match core::mem::replace(&mut self.state, closing) {
-            State::Connected(session) => {
-                self.hub
-                    .registry()
-                    .release(&self.hub, now, session, &mut aftermath);
-            }
-            State::Attaching { pending, .. } => {
-                let client_id = &pending.request.client_id;
-                self.hub
-                    .registry()
-                    .abandon(&self.hub, now, client_id, &self.slot, &mut aftermath);
-            }
-            _ => {}
-        }
-        self.hub.remove_slot(self.id);
-        self.paused = None;
-        self.framer = Framer::new(self.hub.config.packet_before_connack);
-        // What the gate still holds was not promised yet.
-        self.link.outbox.drop_held();
-        match ending.last_word {
-            LastWord::ConnAck(code) => self.link.send_refusal(code),
-            LastWord::Disconnect(code) => self.link.send_disconnect(code),
-            LastWord::Nothing => {}
-        }
-        self.hub.settle(now, aftermath);
-    }
-
-    /// Gives out the close; nothing more leaves.
-    fn close_now(&mut self) {
-        if let State::Closing { code, by, .. } = self.state {
-            self.link.outbox.clear();
-            self.outputs.push_back(Output::Close { code, by });
-            self.state = State::Closed;
-        }
     }
 }
 

@@ -1,5 +1,6 @@
 //! What all connections share: the registry, the snapshot of routes, retained messages, limits and counters.
 
+use core::task::Waker;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
@@ -32,6 +33,7 @@ pub struct Hub {
     /// One slot per connection that has not closed, so that shutdown reaches it.
     slots: Mutex<BTreeMap<ConnectionId, Arc<Slot>>>,
     shutting_down: AtomicBool,
+    timer: Mutex<Option<Waker>>,
     pub(crate) dropped_wills: AtomicU64,
 }
 
@@ -73,6 +75,7 @@ impl Hub {
             routes: RwLock::default(),
             slots: Mutex::default(),
             shutting_down: AtomicBool::new(false),
+            timer: Mutex::default(),
             dropped_wills: AtomicU64::new(0),
             policy,
             config,
@@ -95,7 +98,24 @@ impl Hub {
         }
     }
 
-    /// When [`Hub::handle_timeout`] is due next. It changes with every connection that closes.
+    /// Sets who is woken when [`Hub::next_timeout`] has become earlier than it was.
+    pub fn set_timer_waker(&self, waker: &Waker) {
+        *self.timer.lock().unwrap_or_else(PoisonError::into_inner) = Some(waker.clone());
+    }
+
+    pub(crate) fn wake_timer(&self) {
+        let waker = self
+            .timer
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone();
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+
+    /// When [`Hub::handle_timeout`] is due next. It may become earlier whenever a connection ends; see
+    /// [`Hub::set_timer_waker`].
     #[must_use]
     pub fn next_timeout(&self) -> Option<Time> {
         self.registry().next_timeout()

@@ -219,11 +219,14 @@ impl Registry {
             .will
             .as_ref()
             .map(|will| now.plus_secs(u64::from(will.delay)));
-        self.make_dormant(Dormant {
-            session,
-            ends,
-            will,
-        });
+        self.make_dormant(
+            hub,
+            Dormant {
+                session,
+                ends,
+                will,
+            },
+        );
     }
 
     /// Fires the earliest deadline that is due by `now`: its time and what it leaves.
@@ -245,7 +248,7 @@ impl Registry {
         if dormant.ends.is_some_and(|ends| ends <= at) {
             self.end(hub, dormant.session, &mut aftermath);
         } else {
-            self.make_dormant(dormant);
+            self.make_dormant(hub, dormant);
         }
         Some((at, aftermath))
     }
@@ -367,10 +370,14 @@ impl Registry {
             .extend(in_flight.chain(waiting).filter(is_orphan));
     }
 
-    fn make_dormant(&mut self, dormant: Dormant) {
+    fn make_dormant(&mut self, hub: &Hub, dormant: Dormant) {
         let client_id = Arc::clone(&dormant.session.client_id);
         if let Some(deadline) = dormant.deadline() {
+            let is_first = self.next_timeout().is_none_or(|first| deadline < first);
             self.deadlines.insert((deadline, Arc::clone(&client_id)));
+            if is_first {
+                hub.wake_timer();
+            }
         }
         if let Some(entry) = self.entries.get_mut(&client_id) {
             entry.owner = Owner::Registry(dormant);

@@ -176,10 +176,10 @@ impl Cursor {
         }
     }
 
-    /// The next matching message that has not expired; `None` when all have been read.
-    pub(crate) fn next(&mut self, retained: &Retained, now: Time) -> Option<Arc<Message>> {
+    /// The next matching message, expired or not; `None` when all have been read.
+    pub(crate) fn next(&mut self, retained: &Retained) -> Option<Arc<Message>> {
         if !self.filter.contains(['+', '#']) {
-            return self.next_exact(retained, now);
+            return self.next_exact(retained);
         }
         let prefix = literal_prefix(&self.filter);
         while self.shard < SHARDS {
@@ -196,7 +196,7 @@ impl Cursor {
                 }
                 looked_at += 1;
                 last = Some(Arc::clone(topic));
-                if filter_matches(&self.filter, topic) && !message.is_expired(now) {
+                if filter_matches(&self.filter, topic) {
                     self.last = last;
                     return Some(Arc::clone(message));
                 }
@@ -214,16 +214,13 @@ impl Cursor {
         None
     }
 
-    fn next_exact(&mut self, retained: &Retained, now: Time) -> Option<Arc<Message>> {
+    fn next_exact(&mut self, retained: &Retained) -> Option<Arc<Message>> {
         if self.shard == SHARDS {
             return None;
         }
         self.shard = SHARDS;
         let topics = retained.lock(shard_of(&self.filter));
-        topics
-            .get(&self.filter)
-            .filter(|message| !message.is_expired(now))
-            .cloned()
+        topics.get(&self.filter).cloned()
     }
 }
 
@@ -232,4 +229,43 @@ fn literal_prefix(filter: &str) -> &str {
     let wildcard = filter.find(['+', '#']).unwrap_or(filter.len());
     // `a/#` also matches `a`.
     filter[..wildcard].trim_end_matches('/')
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use quince_codec::Properties;
+
+    use super::*;
+    use crate::message::{Budget, Incoming};
+
+    #[test]
+    fn a_cursor_finds_all_that_matches_among_many_that_do_not() {
+        let retained = Retained::new(usize::MAX, usize::MAX);
+        let budget = Budget::new(usize::MAX);
+        let mut expected = BTreeSet::new();
+        for number in 0..20_000 {
+            let matching = number % 4_000 == 3_999;
+            let topic = format!("t/{number:05}/{}", if matching { "b" } else { "a" });
+            let incoming = Incoming {
+                topic: &topic,
+                properties: Properties::EMPTY,
+                payload: b"x",
+                qos: QoS::AtMostOnce,
+                retain: true,
+            };
+            let message = Message::copy(&budget, &incoming, Time::ZERO).expect("room");
+            retained.shard(&topic).replace(&message).expect("room");
+            if matching {
+                expected.insert(topic);
+            }
+        }
+        let mut cursor = Cursor::new(FlowId::CONTROL, Arc::from("t/+/b"), QoS::AtMostOnce, None);
+        let found: Vec<String> = core::iter::from_fn(|| cursor.next(&retained))
+            .map(|message| message.topic.to_string())
+            .collect();
+        assert_eq!(found.len(), expected.len());
+        assert_eq!(found.into_iter().collect::<BTreeSet<_>>(), expected);
+    }
 }

@@ -43,7 +43,7 @@ impl Exchange<'_> {
                 return Ok(Delivered::Nothing);
             }
             let (flow, granted, identifier) = (cursor.flow, cursor.granted, cursor.identifier);
-            match cursor.next(&self.hub.retained, self.now) {
+            match cursor.next(&self.hub.retained) {
                 Some(message) => self.deliver_retained(message, flow, granted, identifier),
                 None => _ = self.session.cursors.pop_front(),
             }

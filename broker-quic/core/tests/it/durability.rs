@@ -174,3 +174,12 @@ fn what_is_held_when_the_connection_ends_is_never_said() {
     net.broker.set_room(client, None);
     net.assert_refused(client, 0x82);
 }
+
+#[test]
+fn no_disconnect_comes_before_a_held_connack() {
+    let mut net = net();
+    let client = net.dial(&hello(V5, "s").stored(100));
+    net.broker.shut_down();
+    assert_eq!(net.read(client), [""; 0]);
+    assert!(net.broker.is_closed(client));
+}

@@ -93,6 +93,56 @@ fn a_full_queue_of_a_stored_session_refuses_the_publisher() {
 }
 
 #[test]
+fn a_refused_message_takes_no_room_from_anybody() {
+    for retain in [false, true] {
+        let config = Config {
+            queue_messages: 2,
+            retained_messages: 0,
+            ..Config::default()
+        };
+        let mut net = Net::with(config);
+        for (name, filters) in [
+            ("a", &["t", "u"] as &[&str]),
+            ("b", &["t"]),
+            ("c", &["t", "u"]),
+        ] {
+            let client = net.client(&hello(V5, name).stored(100));
+            for filter in filters {
+                net.subscribe(client, &[(filter, Q1)]);
+            }
+            net.abort(client);
+        }
+        let client =
+            net.client_resumed(&hello(V5, "b").stored(100).with(Property::ReceiveMaximum(1)));
+        net.subscribe(client, &[("only", Q1)]);
+        let publisher = net.simple(V5, "p");
+        if !retain {
+            for number in 1..=2 {
+                net.publish(publisher, publish(Q1, number, "only", "x"));
+            }
+        }
+        net.read(publisher);
+        for number in 1..=5 {
+            net.publish(
+                publisher,
+                Publish {
+                    retain,
+                    ..publish(Q1, number, "t", "x")
+                },
+            );
+            assert_eq!(
+                net.read_without_reason(publisher),
+                [format!("PUBACK {number} 97")]
+            );
+        }
+        for number in 1..=2 {
+            net.publish(publisher, publish(Q1, number, "u", "x"));
+            assert_eq!(net.read(publisher), [format!("PUBACK {number}")]);
+        }
+    }
+}
+
+#[test]
 fn the_queue_is_bounded_in_bytes_too() {
     let mut net = Net::with(Config {
         queue_bytes: 10_000,
@@ -407,6 +457,19 @@ fn the_retained_store_is_bounded_in_messages_and_bytes() {
             ["PUBACK 1 10", "PUBACK 2 10", "PUBACK 3 97", "PUBACK 4 10"]
         );
         assert_eq!(net.broker.hub().figures().retained_messages, 2);
+        // What can't be replaced stays.
+        let larger = "y".repeat(4_000);
+        if net.broker.hub().config().retained_bytes < 4_000 {
+            net.publish(
+                client,
+                Publish {
+                    retain: true,
+                    ..publish(Q1, 6, "t/1", &larger)
+                },
+            );
+            assert_eq!(net.read_without_reason(client), ["PUBACK 6 97"]);
+            assert_eq!(net.broker.hub().figures().retained_messages, 2);
+        }
         // At QoS 0 it is only not kept.
         net.subscribe(client, &[("t/3", Q0)]);
         net.publish(client, retained(Q0, 0, "t/3"));

@@ -342,6 +342,20 @@ fn the_servers_receive_maximum_is_kept_by_clients() {
     assert_eq!(net.read(client), ["PUBCOMP 1", "PUBREC 1 10"]);
     net.publish(client, publish(Q2, 257, "t", "x"));
     net.assert_refused(client, 0x93);
+    // It starts anew with each connection.
+    let stored = hello(V5, "stored").stored(100);
+    let client = net.client(&stored);
+    for number in 1..=256 {
+        net.publish(client, publish(Q2, number, "t", "x"));
+    }
+    net.abort(client);
+    let client = net.client_resumed(&stored);
+    for number in 257..=512 {
+        net.publish(client, publish(Q2, number, "t", "x"));
+    }
+    assert_eq!(net.read(client).len(), 256);
+    net.publish(client, publish(Q2, 513, "t", "x"));
+    net.assert_refused(client, 0x93);
     // Version 3.1.1 knows no such maximum.
     let client = net.simple(V3, "p");
     for number in 1..=300 {

@@ -92,6 +92,21 @@ fn overlapping_subscriptions_give_one_copy_at_the_highest_qos_with_all_identifie
 }
 
 #[test]
+fn the_highest_qos_counts_whichever_subscription_has_it() {
+    for (wide, narrow) in [(Q0, Q2), (Q2, Q0), (Q1, Q1)] {
+        let mut net = Net::new();
+        let client = net.simple(V5, "a");
+        net.subscribe(client, &[("a/#", wide), ("a/b", narrow)]);
+        net.publish(client, publish(Q2, 1, "a/b", "x"));
+        let qos = wide.max(narrow) as u8;
+        assert_eq!(
+            net.read(client)[1..],
+            [format!("PUBLISH q{qos} id=1 a/b=x")]
+        );
+    }
+}
+
+#[test]
 fn a_subscription_identifier_can_be_changed_and_taken_away() {
     let mut net = Net::new();
     let client = net.simple(V5, "a");

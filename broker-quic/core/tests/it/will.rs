@@ -225,3 +225,31 @@ fn a_will_comes_behind_what_its_client_published() {
     net.abort(client);
     assert_eq!(net.read(watcher), ["PUBLISH q0 w/a=last", GONE]);
 }
+
+/// The driver's one timer for all Sessions is told when it must ring earlier.
+#[test]
+fn the_timer_is_woken_when_something_is_due_earlier() {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::task::{Wake, Waker};
+
+    #[derive(Default)]
+    struct Count(AtomicUsize);
+
+    impl Wake for Count {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    let mut net = Net::new();
+    let count = Arc::new(Count::default());
+    net.broker
+        .hub()
+        .set_timer_waker(&Waker::from(Arc::clone(&count)));
+    for (name, expiry, woken) in [("a", 100, 1), ("b", 200, 1), ("c", 50, 2)] {
+        let client = net.client(&hello(V5, name).stored(expiry));
+        net.abort(client);
+        assert_eq!(count.0.load(Ordering::Relaxed), woken, "{name}");
+    }
+}

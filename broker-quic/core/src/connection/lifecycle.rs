@@ -1,0 +1,158 @@
+//! From CONNECT to a Session, and from an end to the close.
+
+use quince_codec::{
+    Connect, ConnectionState, DecodeError, ErrorResponse, Framer, ReasonCode, Version,
+    error_response,
+};
+
+use super::ending::{ClosedBy, Ending, LastWord};
+use super::handshake::{Pending, refusal};
+use super::{Connection, Output, State};
+use crate::attach::Attached;
+use crate::registry::{Aftermath, Attach};
+use crate::time::Time;
+
+impl Connection {
+    pub(super) fn on_connect(&mut self, now: Time, connect: &Connect<'_>) {
+        self.link.agree(&self.hub.config, connect);
+        match Pending::of(&self.hub, connect) {
+            Ok(pending) => {
+                self.outputs.push_back(Output::Authenticate(
+                    pending.authentication_request(self.id, connect),
+                ));
+                let deadline = now + self.hub.config.authentication_timeout;
+                self.state = State::Authenticating {
+                    pending: Box::new(pending),
+                    deadline,
+                };
+            }
+            Err(ending) => self.end(now, ending),
+        }
+    }
+
+    pub(super) fn attach(&mut self, now: Time, pending: Box<Pending>) {
+        let mut aftermath = Aftermath::default();
+        let answer = self.hub.registry().attach(
+            &self.hub,
+            pending.request.clone(),
+            &self.slot,
+            &mut aftermath,
+        );
+        self.hub.settle(now, aftermath);
+        self.state = State::Attaching {
+            pending,
+            deadline: now + self.hub.config.yield_timeout,
+        };
+        match answer {
+            Attach::Ready(attached) => self.attached(now, Ok(attached)),
+            Attach::Full => self.attached(now, Err(ReasonCode::QUOTA_EXCEEDED)),
+            // It may have been yielded already; a wake comes in any case.
+            Attach::Waiting => {}
+        }
+    }
+
+    /// The wait for the Session is over.
+    pub(super) fn attached(&mut self, now: Time, outcome: Result<Attached, ReasonCode>) {
+        let State::Attaching { pending, .. } = core::mem::replace(&mut self.state, State::Closed)
+        else {
+            return;
+        };
+        let attached = match outcome {
+            Ok(attached) => attached,
+            Err(code) => {
+                self.end(now, refusal(self.link.version, code));
+                return;
+            }
+        };
+        let keep_alive = pending.keep_alive;
+        match pending.accept(&self.hub, &mut self.link, attached) {
+            Ok(session) => {
+                session.mailbox.attach(self.waker.clone());
+                self.framer
+                    .set_max_packet_size(self.hub.config.packet_after_connack);
+                self.keep_alive = keep_alive;
+                self.last_packet = now;
+                self.state = State::Connected(session);
+            }
+            Err((ending, session)) => {
+                self.state = State::Connected(session);
+                self.end(now, ending);
+            }
+        }
+    }
+
+    /// `asked` is the version that a broken CONNECT asks for.
+    pub(super) fn end_by_error(&mut self, now: Time, error: DecodeError, asked: Option<Version>) {
+        let (version, state) = match self.state {
+            State::AwaitingConnect { .. } => (asked, ConnectionState::AwaitingConnect),
+            _ => (Some(self.link.version), ConnectionState::Connected),
+        };
+        // A version that is not spoken here is answered in the form of 3.1.1.
+        self.link.version = version.unwrap_or(Version::V3_1_1);
+        let ending = match error_response(error, version, state) {
+            ErrorResponse::ConnAck(code) => Ending {
+                code: ReasonCode(code),
+                by: ClosedBy::Server,
+                last_word: LastWord::ConnAck(code),
+            },
+            ErrorResponse::Disconnect(code) => Ending::error(code),
+            ErrorResponse::Close => Ending::silent(ReasonCode::MALFORMED_PACKET),
+        };
+        self.end(now, ending);
+    }
+
+    /// Ends the protocol life of the connection: lets the Session go, says the last word, and waits for the outbox.
+    pub(super) fn end(&mut self, now: Time, ending: Ending) {
+        if matches!(self.state, State::Closing { .. }) {
+            // The first end counts.
+            return;
+        }
+        let deadline = now + self.hub.config.flush_timeout;
+        let closing = State::Closing {
+            deadline,
+            code: ending.code,
+            by: ending.by,
+        };
+        let mut aftermath = Aftermath::default();
+        match core::mem::replace(&mut self.state, closing) {
+            State::Connected(session) => {
+                self.hub
+                    .registry()
+                    .release(&self.hub, now, session, &mut aftermath);
+            }
+            State::Attaching { pending, .. } => {
+                let client_id = &pending.request.client_id;
+                self.hub
+                    .registry()
+                    .abandon(&self.hub, now, client_id, &self.slot, &mut aftermath);
+            }
+            _ => {}
+        }
+        self.hub.remove_slot(self.id);
+        self.paused = None;
+        self.framer = Framer::new(self.hub.config.packet_before_connack);
+        // No DISCONNECT comes before CONNACK, not even where CONNACK is held [MQTT5-3.14.0-1].
+        let last_word = if self.link.outbox.awaits_connack() {
+            LastWord::Nothing
+        } else {
+            ending.last_word
+        };
+        // What the gate still holds was not promised yet.
+        self.link.outbox.drop_held();
+        match last_word {
+            LastWord::ConnAck(code) => self.link.send_refusal(code),
+            LastWord::Disconnect(code) => self.link.send_disconnect(code),
+            LastWord::Nothing => {}
+        }
+        self.hub.settle(now, aftermath);
+    }
+
+    /// Gives out the close; nothing more leaves.
+    pub(super) fn close_now(&mut self) {
+        if let State::Closing { code, by, .. } = self.state {
+            self.link.outbox.clear();
+            self.outputs.push_back(Output::Close { code, by });
+            self.state = State::Closed;
+        }
+    }
+}

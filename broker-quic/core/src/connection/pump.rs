@@ -1,0 +1,135 @@
+//! What a connection does whenever anything may have changed: heed signals, take packets, deliver.
+
+use quince_codec::{Frame, Packet, PacketType, ReasonCode};
+
+use super::ending::Ending;
+use super::exchange::{Exchange, Handled};
+use super::handshake::refusal;
+use super::{Connection, Paused, State, TRY_AGAIN_AFTER};
+use crate::identifier::FlowId;
+use crate::time::Time;
+
+impl Connection {
+    /// Does all that can be done now.
+    pub(super) fn pump(&mut self, now: Time) {
+        self.link.outbox.release(self.hub.log.durable());
+        self.heed_signals(now);
+        self.retry_paused(now);
+        self.process_input(now);
+        if let State::Connected(session) = &mut self.state {
+            let mut exchange = Exchange {
+                hub: &self.hub,
+                link: &mut self.link,
+                session,
+                flow: FlowId::CONTROL,
+                now,
+            };
+            if let Err(ending) = exchange.deliver() {
+                self.end(now, ending);
+            }
+        }
+    }
+
+    pub(super) fn heed_signals(&mut self, now: Time) {
+        match &self.state {
+            State::Attaching { .. } => {
+                if let Some(outcome) = self.slot.take() {
+                    self.attached(now, outcome);
+                }
+            }
+            State::Connected(session) if session.mailbox.yield_requested() => {
+                // [MQTT5-3.1.4-3] [MQTT3-3.1.4-2]
+                self.end(now, Ending::error(ReasonCode::SESSION_TAKEN_OVER));
+            }
+            _ => {}
+        }
+        if self.hub.is_shutting_down() {
+            match self.state {
+                State::AwaitingConnect { .. } => {
+                    self.end(now, Ending::silent(ReasonCode::SERVER_SHUTTING_DOWN))
+                }
+                State::Authenticating { .. } | State::Attaching { .. } => {
+                    self.end(
+                        now,
+                        refusal(self.link.version, ReasonCode::SERVER_UNAVAILABLE),
+                    );
+                }
+                State::Connected(_) => {
+                    self.end(now, Ending::error(ReasonCode::SERVER_SHUTTING_DOWN))
+                }
+                State::Closing { .. } | State::Closed => {}
+            }
+        }
+    }
+
+    pub(super) fn retry_paused(&mut self, now: Time) {
+        if let Some(paused) = self.paused.take_if(|paused| paused.retry <= now) {
+            self.process_frame(now, &paused.frame, Some(paused.give_up));
+        }
+    }
+
+    pub(super) fn process_input(&mut self, now: Time) {
+        loop {
+            let ready = match self.state {
+                State::AwaitingConnect { .. } => true,
+                State::Connected(_) => self.takes_packets(),
+                _ => false,
+            };
+            if !ready {
+                return;
+            }
+            match self.framer.next_frame() {
+                Ok(None) => return,
+                Ok(Some(frame)) => {
+                    self.last_packet = now;
+                    self.process_frame(now, &frame, None);
+                }
+                Err(error) => self.end_by_error(now, error, None),
+            }
+        }
+    }
+
+    /// Handles a packet, for the first time or again; `give_up` is set when it is tried again.
+    pub(super) fn process_frame(&mut self, now: Time, frame: &Frame, give_up: Option<Time>) {
+        if matches!(self.state, State::AwaitingConnect { .. })
+            && frame.packet_type() != Some(PacketType::Connect)
+        {
+            // The first packet must be CONNECT; there is no version yet to say it in [MQTT5-3.1.0-1] [MQTT3-3.1.0-1].
+            self.end(now, Ending::silent(ReasonCode::PROTOCOL_ERROR));
+            return;
+        }
+        let packet = match frame.decode(self.link.version) {
+            Ok(packet) => packet,
+            Err(error) => {
+                self.end_by_error(now, error, frame.connect_version());
+                return;
+            }
+        };
+        let State::Connected(session) = &mut self.state else {
+            if let Packet::Connect(connect) = &packet {
+                self.on_connect(now, connect);
+            }
+            return;
+        };
+        let mut exchange = Exchange {
+            hub: &self.hub,
+            link: &mut self.link,
+            session,
+            flow: FlowId::CONTROL,
+            now,
+        };
+        match exchange.handle(&packet) {
+            Ok(Handled::Done) => {}
+            Ok(Handled::TryAgain) => {
+                let give_up = give_up.unwrap_or(now + self.hub.config.pause_limit);
+                let retry = now.plus_millis(TRY_AGAIN_AFTER);
+                self.paused = Some(Paused {
+                    frame: frame.clone(),
+                    retry,
+                    give_up,
+                });
+            }
+            Err(ending) => self.end(now, ending),
+        }
+    }
+}
