@@ -251,7 +251,7 @@ impl Link {
             self.outbox.push(&self.scratch);
             return Ok(());
         }
-        self.encode(&Packet::Publish(publish.clone()))?;
+        self.encode(&Packet::Publish(*publish))?;
         self.outbox.push_after(&self.scratch, lane, gate);
         Ok(())
     }
@@ -275,7 +275,7 @@ impl Link {
         let packet = Publish {
             topic: topic_or_none,
             properties: properties.as_properties(),
-            ..publish.clone()
+            ..*publish
         };
         self.encode(&Packet::Publish(packet))?;
         if known.is_none() {

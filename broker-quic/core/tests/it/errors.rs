@@ -19,7 +19,7 @@ fn malformed_packets_end_their_connection_only() {
         let cases: [(&str, &[u8], u8); 9] = [
             ("reserved flags of PINGREQ", b"\xc1\x00", 0x81),
             ("PUBLISH at QoS 3", b"\x36\x05\x00\x01a\x00\x01", 0x81),
-            ("wildcard in a Topic Name", b"\x30\x05\x00\x03a/+", 0x90),
+            ("wildcard in a Topic Name", b"\x30\x06\x00\x03a/+\x00", 0x90),
             (
                 "SUBSCRIBE with flags 0",
                 b"\x80\x06\x00\x01\x00\x01a\x00",
