@@ -57,6 +57,7 @@ pub enum Command {
         /// Blind each expectation in turn, and list those that catch nothing
         #[arg(long)]
         audit: bool,
+        /// Which scenarios.
         #[command(flatten)]
         selection: Selection,
     },
@@ -64,6 +65,7 @@ pub enum Command {
     Replay {
         /// A scenario file
         file: PathBuf,
+        /// Where, how, and what is written.
         #[command(flatten)]
         run: RunArguments,
     },
@@ -99,6 +101,7 @@ pub struct RunArguments {
     /// Brokers: mqtt://HOST[:PORT], quic://HOST[:PORT]; the embedded broker if left out
     #[arg(value_name = "URL", value_parser = parse_target)]
     pub urls: Vec<Endpoint>,
+    /// Which scenarios.
     #[command(flatten)]
     pub selection: Selection,
     /// Scenarios played at once on each target

@@ -126,7 +126,7 @@ impl Caller {
                     return Ok(self.incoming.drain(..start + length).collect());
                 }
                 Ok(_) => {}
-                Err(()) => return Err("it answers with something that is no MQTT".to_owned()),
+                Err(_) => return Err("it answers with something that is no MQTT".to_owned()),
             }
             match self.transport.next().await {
                 Event::Bytes(_, bytes) => self.incoming.extend_from_slice(&bytes),

@@ -12,6 +12,7 @@ use super::{Report, Target, TargetOutcome};
 use crate::{
     baseline::Baseline,
     catalogue::Catalogue,
+    exit_code::ExitCode,
     verdict::{Level, Outcome, TranscriptEntry, Verdict},
 };
 
@@ -25,7 +26,7 @@ pub struct Human<'a> {
     pub report: &'a Report,
     /// What is excused.
     pub baseline: &'a Baseline,
-    /// Columns of the terminal; `None` where the output is no terminal.
+    /// Columns to fill; `None` for those of the terminal, or 100 where there is none.
     pub width: Option<u16>,
 }
 
@@ -45,19 +46,40 @@ impl Human<'_> {
     /// # Errors
     /// What `out` answers.
     pub fn write(&self, out: &mut dyn Write) -> io::Result<()> {
-        let report = self.report;
+        self.write_deviations(out)?;
+        self.write_skips(out)?;
+        self.write_table(out)?;
+        let (covered, total) = (
+            self.report.statements_covered(),
+            self.report.statements_total(),
+        );
+        writeln!(
+            out,
+            "{covered} of {total} statements covered by a scenario that passed"
+        )?;
+        self.write_conclusion(out)
+    }
+
+    /// Writes only what went wrong; nothing if nothing did.
+    ///
+    /// # Errors
+    /// What `out` answers.
+    pub fn write_problems(&self, out: &mut dyn Write) -> io::Result<()> {
+        if self.report.findings(self.baseline).exit_code() == ExitCode::Clean {
+            return Ok(());
+        }
+        self.write_deviations(out)?;
+        self.write_conclusion(out)
+    }
+
+    fn write_deviations(&self, out: &mut dyn Write) -> io::Result<()> {
         for verdict in [Verdict::Error, Verdict::Fail, Verdict::Inconclusive] {
-            for result in report
-                .results
-                .iter()
-                .filter(|result| result.outcome.verdict == verdict)
-            {
+            let results = self.report.results.iter();
+            for result in results.filter(|result| result.outcome.verdict == verdict) {
                 self.write_deviation(result, out)?;
             }
         }
-        self.write_skips(out)?;
-        self.write_table(out)?;
-        self.write_conclusion(out)
+        Ok(())
     }
 
     fn write_deviation(&self, result: &TargetOutcome, out: &mut dyn Write) -> io::Result<()> {
@@ -103,7 +125,13 @@ impl Human<'_> {
         let mut table = Table::new();
         table.load_style(presets::UTF8_HORIZONTAL_ONLY);
         table.set_content_arrangement(ContentArrangement::Dynamic);
-        table.set_width(self.width.unwrap_or(100));
+        // Without a terminal the table knows no width of its own.
+        if let Some(width) = self
+            .width
+            .or_else(|| table.width().is_none().then_some(100))
+        {
+            table.set_width(width);
+        }
         let mut header = vec!["target".to_owned(), "MQTT".to_owned()];
         header.extend(Verdict::ALL.iter().map(|verdict| verdict.name().to_owned()));
         let columns = header.len();
@@ -137,12 +165,6 @@ impl Human<'_> {
 
     fn write_conclusion(&self, out: &mut dyn Write) -> io::Result<()> {
         let report = self.report;
-        writeln!(
-            out,
-            "{} of {} statements covered by a scenario that passed",
-            report.statements_covered(),
-            report.statements_total()
-        )?;
         for stale in report.stale(self.baseline) {
             let passed = stale.passed.join(", ");
             writeln!(
@@ -160,20 +182,20 @@ impl Human<'_> {
             }
         }
         let findings = report.findings(self.baseline);
-        let (style, words) = match findings.exit_code().number() {
-            0 => (
-                colour(Verdict::Pass),
+        let (verdict, words) = match findings.exit_code() {
+            ExitCode::Clean => (
+                Verdict::Pass,
                 "conforms: no MUST-level failure outside the baseline".to_owned(),
             ),
-            1 => (
-                colour(Verdict::Fail),
-                format!(
-                    "does not conform: {} MUST-level deviations outside the baseline",
-                    findings.deviations
-                ),
-            ),
-            _ => (colour(Verdict::Error), "no verdict".to_owned()),
+            ExitCode::NoVerdict | ExitCode::Usage => (Verdict::Error, "no verdict".to_owned()),
+            ExitCode::Deviation => {
+                let count = findings.deviations;
+                let words =
+                    format!("does not conform: {count} MUST-level deviations outside the baseline");
+                (Verdict::Fail, words)
+            }
         };
+        let style = colour(verdict);
         writeln!(out, "{style}{words}{style:#}")
     }
 }
