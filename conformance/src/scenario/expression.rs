@@ -39,7 +39,9 @@ impl Value {
             Self::Text(text) => quoted(text),
             Self::Bytes(bytes) => match std::str::from_utf8(bytes) {
                 Ok(text) if !text.chars().any(char::is_control) => quoted(text),
-                _ if bytes.len() > 40 => format!("(hex)\"{}..\" ({} bytes)", hex(&bytes[..32]), bytes.len()),
+                _ if bytes.len() > 40 => {
+                    format!("(hex)\"{}..\" ({} bytes)", hex(&bytes[..32]), bytes.len())
+                }
                 _ => format!("(hex)\"{}\"", hex(bytes)),
             },
             Self::Pair(name, value) => format!("{} {}", quoted(name), quoted(value)),
@@ -59,11 +61,13 @@ fn quoted(text: &str) -> String {
 /// Bytes as lower-case hex without blanks.
 pub fn hex(bytes: &[u8]) -> String {
     use std::fmt::Write as _;
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-        // Writing to a String cannot fail.
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
+    bytes
+        .iter()
+        .fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+            // Writing to a String cannot fail.
+            let _ = write!(text, "{byte:02x}");
+            text
+        })
 }
 
 /// Reads hex; blanks are free.
@@ -74,12 +78,18 @@ pub fn unhex(text: &str) -> Result<Vec<u8>, String> {
     let digits: Vec<u32> = text
         .chars()
         .filter(|c| !c.is_whitespace())
-        .map(|c| c.to_digit(16).ok_or_else(|| format!("`{c}` is no hex digit")))
+        .map(|c| {
+            c.to_digit(16)
+                .ok_or_else(|| format!("`{c}` is no hex digit"))
+        })
         .collect::<Result<_, _>>()?;
-    if digits.len() % 2 != 0 {
+    if !digits.len().is_multiple_of(2) {
         return Err("hex needs an even number of digits".to_owned());
     }
-    Ok(digits.chunks(2).map(|pair| u8::try_from(pair[0] * 16 + pair[1]).unwrap_or_default()).collect())
+    Ok(digits
+        .chunks(2)
+        .map(|pair| u8::try_from(pair[0] * 16 + pair[1]).unwrap_or_default())
+        .collect())
 }
 
 /// `count` bytes of a fixed sequence that does not repeat soon.
@@ -163,13 +173,19 @@ pub fn pieces(text: &str) -> Result<Vec<Piece<'_>>, String> {
             found.push(Piece::Text("$"));
             rest = following;
         } else if let Some(braced) = after.strip_prefix('{') {
-            let end = braced.find('}').ok_or_else(|| format!("`${{` without `}}` in {text:?}"))?;
+            let end = braced
+                .find('}')
+                .ok_or_else(|| format!("`${{` without `}}` in {text:?}"))?;
             found.push(Piece::Variable(&braced[..end]));
             rest = &braced[end + 1..];
         } else {
-            let end = after.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(after.len());
+            let end = after
+                .find(|c: char| !c.is_ascii_alphanumeric() && c != '_')
+                .unwrap_or(after.len());
             if end == 0 {
-                return Err(format!("a `$` without a name in {text:?}; write `$$` for a dollar sign"));
+                return Err(format!(
+                    "a `$` without a name in {text:?}; write `$$` for a dollar sign"
+                ));
             }
             found.push(Piece::Variable(&after[..end]));
             rest = &after[end..];
@@ -184,7 +200,11 @@ pub fn pieces(text: &str) -> Result<Vec<Piece<'_>>, String> {
 impl Expression {
     /// A plain literal that stands nowhere in a file.
     pub const fn plain(literal: Literal) -> Self {
-        Self { annotation: None, literal, span: (0, 0) }
+        Self {
+            annotation: None,
+            literal,
+            span: (0, 0),
+        }
     }
 
     /// The annotation, if there is one.
@@ -194,7 +214,9 @@ impl Expression {
 
     /// The variables in it.
     pub fn variables(&self) -> Vec<&str> {
-        let Literal::Text(text) = &self.literal else { return Vec::new() };
+        let Literal::Text(text) = &self.literal else {
+            return Vec::new();
+        };
         pieces(text)
             .unwrap_or_default()
             .into_iter()
@@ -216,7 +238,10 @@ impl Expression {
             Literal::Text(text) => text,
         };
         let lookup = |name: &str| {
-            variables.value(name).cloned().ok_or_else(|| format!("the variable ${name} has no value here"))
+            variables
+                .value(name)
+                .cloned()
+                .ok_or_else(|| format!("the variable ${name} has no value here"))
         };
         let pieces = pieces(text)?;
         if let [Piece::Variable(name)] = pieces[..] {
@@ -243,7 +268,9 @@ impl Expression {
             Some("hex") => unhex(&value.to_text()).map(Value::Bytes),
             Some("repeat") => repeated(&value.to_text()).map(Value::Text),
             Some("size") => number(&value).map(size).map(Value::Bytes),
-            Some(other) => Err(format!("unknown annotation ({other}); expected text, hex, repeat or size")),
+            Some(other) => Err(format!(
+                "unknown annotation ({other}); expected text, hex, repeat or size"
+            )),
         }
     }
 
@@ -305,8 +332,14 @@ pub fn fit(value: Value, kind: Kind) -> Result<Value, String> {
                 Value::Text(name) if most == 0xff => reason_code(name).map(u64::from),
                 _ => None,
             };
-            let number = named.map_or_else(|| number(&value), Ok).map_err(|_| wrong(&value))?;
-            if number > most { Err(wrong(&value)) } else { Ok(Value::Number(number)) }
+            let number = named
+                .map_or_else(|| number(&value), Ok)
+                .map_err(|_| wrong(&value))?;
+            if number > most {
+                Err(wrong(&value))
+            } else {
+                Ok(Value::Number(number))
+            }
         }
         Kind::Flag => match &value {
             Value::Flag(_) => Ok(value),

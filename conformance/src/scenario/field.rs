@@ -44,15 +44,28 @@ pub enum PacketName {
 }
 
 use PacketName::{
-    Auth, ConnAck, Connect, Disconnect, PingReq, PingResp, PubAck, PubComp, PubRec, PubRel, Publish, SubAck, Subscribe,
-    SubscribeFilter, UnsubAck, Unsubscribe, Will,
+    Auth, ConnAck, Connect, Disconnect, PingReq, PingResp, PubAck, PubComp, PubRec, PubRel,
+    Publish, SubAck, Subscribe, SubscribeFilter, UnsubAck, Unsubscribe, Will,
 };
 
 impl PacketName {
     /// The fifteen control packets in the order of their type numbers, from 1.
     pub const PACKETS: [Self; 15] = [
-        Connect, ConnAck, Publish, PubAck, PubRec, PubRel, PubComp, Subscribe, SubAck, Unsubscribe, UnsubAck, PingReq,
-        PingResp, Disconnect, Auth,
+        Connect,
+        ConnAck,
+        Publish,
+        PubAck,
+        PubRec,
+        PubRel,
+        PubComp,
+        Subscribe,
+        SubAck,
+        Unsubscribe,
+        UnsubAck,
+        PingReq,
+        PingResp,
+        Disconnect,
+        Auth,
     ];
 
     /// The name that the specification uses.
@@ -80,12 +93,17 @@ impl PacketName {
 
     /// The packet of that name.
     pub fn parse(name: &str) -> Option<Self> {
-        Self::PACKETS.into_iter().find(|packet| packet.name() == name)
+        Self::PACKETS
+            .into_iter()
+            .find(|packet| packet.name() == name)
     }
 
     /// The packet whose first byte this is, by its upper four bits.
     pub fn from_first_byte(first: u8) -> Option<Self> {
-        usize::from(first >> 4).checked_sub(1).and_then(|index| Self::PACKETS.get(index)).copied()
+        usize::from(first >> 4)
+            .checked_sub(1)
+            .and_then(|index| Self::PACKETS.get(index))
+            .copied()
     }
 
     /// Whether the packet exists in that version.
@@ -162,24 +180,69 @@ impl Field {
 }
 
 const NO_PACKET: &[PacketName] = &[];
-const WITH_ID: &[PacketName] =
-    &[Publish, PubAck, PubRec, PubRel, PubComp, Subscribe, SubAck, Unsubscribe, UnsubAck];
-const WITH_REASON: &[PacketName] = &[ConnAck, PubAck, PubRec, PubRel, PubComp, SubAck, UnsubAck, Disconnect, Auth];
+const WITH_ID: &[PacketName] = &[
+    Publish,
+    PubAck,
+    PubRec,
+    PubRel,
+    PubComp,
+    Subscribe,
+    SubAck,
+    Unsubscribe,
+    UnsubAck,
+];
+const WITH_REASON: &[PacketName] = &[
+    ConnAck, PubAck, PubRec, PubRel, PubComp, SubAck, UnsubAck, Disconnect, Auth,
+];
 const WITH_USER_PROPERTY: &[PacketName] = &[
-    Connect, Will, ConnAck, Publish, PubAck, PubRec, PubRel, PubComp, Subscribe, SubAck, Unsubscribe, UnsubAck,
-    Disconnect, Auth,
+    Connect,
+    Will,
+    ConnAck,
+    Publish,
+    PubAck,
+    PubRec,
+    PubRel,
+    PubComp,
+    Subscribe,
+    SubAck,
+    Unsubscribe,
+    UnsubAck,
+    Disconnect,
+    Auth,
 ];
 
 const fn plain(name: &'static str, kind: Kind, packets: &'static [PacketName]) -> Field {
-    Field { name, kind, in_3_1_1: packets, in_5_0: packets, property: None, repeatable: false }
+    Field {
+        name,
+        kind,
+        in_3_1_1: packets,
+        in_5_0: packets,
+        property: None,
+        repeatable: false,
+    }
 }
 
-const fn property(identifier: u8, name: &'static str, kind: Kind, packets: &'static [PacketName]) -> Field {
-    Field { name, kind, in_3_1_1: NO_PACKET, in_5_0: packets, property: Some(identifier), repeatable: false }
+const fn property(
+    identifier: u8,
+    name: &'static str,
+    kind: Kind,
+    packets: &'static [PacketName],
+) -> Field {
+    Field {
+        name,
+        kind,
+        in_3_1_1: NO_PACKET,
+        in_5_0: packets,
+        property: Some(identifier),
+        repeatable: false,
+    }
 }
 
 const fn repeatable(field: Field) -> Field {
-    Field { repeatable: true, ..field }
+    Field {
+        repeatable: true,
+        ..field
+    }
 }
 
 const fn since_5_0(field: Field, in_3_1_1: &'static [PacketName]) -> Field {
@@ -208,22 +271,56 @@ pub static FIELDS: [Field; 46] = [
     plain("id", TWO_BYTES, WITH_ID),
     plain("filter", Kind::Text, &[SubscribeFilter, Unsubscribe]),
     since_5_0(plain("no-local", Kind::Flag, &[SubscribeFilter]), NO_PACKET),
-    since_5_0(plain("retain-as-published", Kind::Flag, &[SubscribeFilter]), NO_PACKET),
-    since_5_0(plain("retain-handling", Kind::Number(2), &[SubscribeFilter]), NO_PACKET),
+    since_5_0(
+        plain("retain-as-published", Kind::Flag, &[SubscribeFilter]),
+        NO_PACKET,
+    ),
+    since_5_0(
+        plain("retain-handling", Kind::Number(2), &[SubscribeFilter]),
+        NO_PACKET,
+    ),
     // `codes` and `properties` stand for the whole list.
     since_5_0(plain("codes", Kind::Text, &[SubAck, UnsubAck]), &[SubAck]),
-    since_5_0(plain("properties", Kind::Text, WITH_USER_PROPERTY), NO_PACKET),
+    since_5_0(
+        plain("properties", Kind::Text, WITH_USER_PROPERTY),
+        NO_PACKET,
+    ),
     property(0x01, "payload-format-indicator", BYTE, &[Publish, Will]),
-    property(0x02, "message-expiry-interval", FOUR_BYTES, &[Publish, Will]),
+    property(
+        0x02,
+        "message-expiry-interval",
+        FOUR_BYTES,
+        &[Publish, Will],
+    ),
     property(0x03, "content-type", Kind::Text, &[Publish, Will]),
     property(0x08, "response-topic", Kind::Text, &[Publish, Will]),
     property(0x09, "correlation-data", Kind::Bytes, &[Publish, Will]),
-    repeatable(property(0x0b, "subscription-identifier", VARIABLE_BYTES, &[Publish, Subscribe])),
-    property(0x11, "session-expiry-interval", FOUR_BYTES, &[Connect, ConnAck, Disconnect]),
+    repeatable(property(
+        0x0b,
+        "subscription-identifier",
+        VARIABLE_BYTES,
+        &[Publish, Subscribe],
+    )),
+    property(
+        0x11,
+        "session-expiry-interval",
+        FOUR_BYTES,
+        &[Connect, ConnAck, Disconnect],
+    ),
     property(0x12, "assigned-client-identifier", Kind::Text, &[ConnAck]),
     property(0x13, "server-keep-alive", TWO_BYTES, &[ConnAck]),
-    property(0x15, "authentication-method", Kind::Text, &[Connect, ConnAck, Auth]),
-    property(0x16, "authentication-data", Kind::Bytes, &[Connect, ConnAck, Auth]),
+    property(
+        0x15,
+        "authentication-method",
+        Kind::Text,
+        &[Connect, ConnAck, Auth],
+    ),
+    property(
+        0x16,
+        "authentication-data",
+        Kind::Bytes,
+        &[Connect, ConnAck, Auth],
+    ),
     property(0x17, "request-problem-information", BYTE, &[Connect]),
     property(0x18, "will-delay-interval", FOUR_BYTES, &[Will]),
     property(0x19, "request-response-information", BYTE, &[Connect]),
@@ -235,7 +332,12 @@ pub static FIELDS: [Field; 46] = [
     property(0x23, "topic-alias", TWO_BYTES, &[Publish]),
     property(0x24, "maximum-qos", BYTE, &[ConnAck]),
     property(0x25, "retain-available", BYTE, &[ConnAck]),
-    repeatable(property(0x26, "user-property", Kind::Pair, WITH_USER_PROPERTY)),
+    repeatable(property(
+        0x26,
+        "user-property",
+        Kind::Pair,
+        WITH_USER_PROPERTY,
+    )),
     property(0x27, "maximum-packet-size", FOUR_BYTES, &[Connect, ConnAck]),
     property(0x28, "wildcard-subscription-available", BYTE, &[ConnAck]),
     property(0x29, "subscription-identifier-available", BYTE, &[ConnAck]),
@@ -249,7 +351,9 @@ pub fn field(name: &str) -> Option<&'static Field> {
 
 /// The property with that identifier.
 pub fn property_field(identifier: u8) -> Option<&'static Field> {
-    FIELDS.iter().find(|field| field.property == Some(identifier))
+    FIELDS
+        .iter()
+        .find(|field| field.property == Some(identifier))
 }
 
 /// The names of the fields of `packet` in any version, for messages.
@@ -259,5 +363,9 @@ pub fn names_for(packet: PacketName) -> String {
         .filter(|field| field.in_5_0.contains(&packet) || field.in_3_1_1.contains(&packet))
         .map(|field| field.name)
         .collect();
-    if names.is_empty() { "no field at all".to_owned() } else { names.join(", ") }
+    if names.is_empty() {
+        "no field at all".to_owned()
+    } else {
+        names.join(", ")
+    }
 }

@@ -10,7 +10,9 @@ use super::{
 pub struct Parts(pub Vec<Expression>);
 
 /// The annotations that a part may have.
-pub const PART_KINDS: [&str; 9] = ["hex", "text", "string", "u8", "u16", "u32", "varint", "repeat", "size"];
+pub const PART_KINDS: [&str; 9] = [
+    "hex", "text", "string", "u8", "u16", "u32", "varint", "repeat", "size",
+];
 
 impl Parts {
     /// The bytes.
@@ -26,16 +28,25 @@ impl Parts {
     }
 }
 
-fn append_part(part: &Expression, variables: &Variables, bytes: &mut Vec<u8>) -> Result<(), String> {
+fn append_part(
+    part: &Expression,
+    variables: &Variables,
+    bytes: &mut Vec<u8>,
+) -> Result<(), String> {
     let number = |most: u64| {
         let number = part.number(variables)?;
-        if number > most { Err(format!("{number} is too large; at most {most}")) } else { Ok(number) }
+        if number > most {
+            Err(format!("{number} is too large; at most {most}"))
+        } else {
+            Ok(number)
+        }
     };
     match part.annotation() {
         Some("hex") => bytes.extend(unhex(&part.expand(variables)?.to_text())?),
         Some("string") => {
             let text = part.expand(variables)?.to_text();
-            let length = u16::try_from(text.len()).map_err(|_| "a string has at most 65535 bytes".to_owned())?;
+            let length = u16::try_from(text.len())
+                .map_err(|_| "a string has at most 65535 bytes".to_owned())?;
             bytes.extend(length.to_be_bytes());
             bytes.extend(text.as_bytes());
         }
@@ -72,10 +83,18 @@ pub fn variable_byte_integer(mut number: u64) -> Vec<u8> {
     }
 }
 
+/// A Remaining Length of more than four bytes: there is no telling where the packet ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the Remaining Length has more than four bytes")]
+pub struct LengthTooLong;
+
 /// What stands before the body of a packet: how many bytes, and how long the body says it is.
 ///
-/// `Ok(None)` while the Remaining Length is not complete, `Err` when it is longer than four bytes.
-pub fn fixed_header(bytes: &[u8]) -> Result<Option<(usize, usize)>, ()> {
+/// `Ok(None)` while the Remaining Length is not complete.
+///
+/// # Errors
+/// When the Remaining Length is longer than four bytes.
+pub fn fixed_header(bytes: &[u8]) -> Result<Option<(usize, usize)>, LengthTooLong> {
     let mut length = 0usize;
     for (index, byte) in bytes.iter().skip(1).enumerate().take(4) {
         length |= usize::from(byte & 0x7f) << (7 * index);
@@ -83,7 +102,11 @@ pub fn fixed_header(bytes: &[u8]) -> Result<Option<(usize, usize)>, ()> {
             return Ok(Some((index + 2, length)));
         }
     }
-    if bytes.len() > 4 { Err(()) } else { Ok(None) }
+    if bytes.len() > 4 {
+        Err(LengthTooLong)
+    } else {
+        Ok(None)
+    }
 }
 
 /// One operation of an edit.
@@ -134,7 +157,9 @@ impl Edit {
         for operation in &self.0 {
             match operation {
                 Operation::FirstByte(byte) => first = byte_value(byte, variables)?,
-                Operation::Flags(flags) => first = (first & 0xf0) | (byte_value(flags, variables)? & 0x0f),
+                Operation::Flags(flags) => {
+                    first = (first & 0xf0) | (byte_value(flags, variables)? & 0x0f)
+                }
                 Operation::KeepRemainingLength => length = Some(packet[1..start].to_vec()),
                 Operation::RemainingLength(value) => {
                     length = Some(match value.annotation() {
@@ -152,7 +177,11 @@ impl Edit {
     }
 }
 
-fn edit_body(operation: &Operation, body: &mut Vec<u8>, variables: &Variables) -> Result<(), String> {
+fn edit_body(
+    operation: &Operation,
+    body: &mut Vec<u8>,
+    variables: &Variables,
+) -> Result<(), String> {
     match operation {
         Operation::SetBits(at, mask) => {
             let at = inside(at, body, variables)?;
@@ -177,14 +206,20 @@ fn edit_body(operation: &Operation, body: &mut Vec<u8>, variables: &Variables) -
             let at = offset(at, body, variables)?;
             let count = usize::try_from(count.number(variables)?).unwrap_or(usize::MAX);
             if count > body.len() - at {
-                return Err(format!("cannot remove {count} of {} bytes", body.len() - at));
+                return Err(format!(
+                    "cannot remove {count} of {} bytes",
+                    body.len() - at
+                ));
             }
             body.drain(at..at + count);
         }
         Operation::Truncate(count) => {
             let count = usize::try_from(count.number(variables)?).unwrap_or(usize::MAX);
             if count >= body.len() {
-                return Err(format!("truncate {count} cuts nothing off {} bytes", body.len()));
+                return Err(format!(
+                    "truncate {count} cuts nothing off {} bytes",
+                    body.len()
+                ));
             }
             body.truncate(count);
         }
@@ -217,7 +252,10 @@ fn offset(expression: &Expression, body: &[u8], variables: &Variables) -> Result
     };
     let number = match from_end {
         Some(text) => {
-            let expression = Expression { literal: Literal::Text(text.to_owned()), ..expression.clone() };
+            let expression = Expression {
+                literal: Literal::Text(text.to_owned()),
+                ..expression.clone()
+            };
             (body.len() as u64).checked_sub(expression.number(variables)?)
         }
         None => Some(expression.number(variables)?),
@@ -225,10 +263,19 @@ fn offset(expression: &Expression, body: &[u8], variables: &Variables) -> Result
     number
         .and_then(|number| usize::try_from(number).ok())
         .filter(|at| *at <= body.len())
-        .ok_or_else(|| format!("the offset lies outside the {} bytes after the Remaining Length", body.len()))
+        .ok_or_else(|| {
+            format!(
+                "the offset lies outside the {} bytes after the Remaining Length",
+                body.len()
+            )
+        })
 }
 
 fn inside(expression: &Expression, body: &[u8], variables: &Variables) -> Result<usize, String> {
     let at = offset(expression, body, variables)?;
-    if at < body.len() { Ok(at) } else { Err(format!("there is no byte at {at}")) }
+    if at < body.len() {
+        Ok(at)
+    } else {
+        Err(format!("there is no byte at {at}"))
+    }
 }

@@ -53,7 +53,11 @@ pub struct Case {
 impl Scenario {
     /// The stable id of one of its cases: `slug` or `slug/case`.
     pub fn id(&self, case: &Case) -> String {
-        if case.name.is_empty() { self.slug.clone() } else { format!("{}/{}", self.slug, case.name) }
+        if case.name.is_empty() {
+            self.slug.clone()
+        } else {
+            format!("{}/{}", self.slug, case.name)
+        }
     }
 
     /// The ids that one of its cases proves in that version.
@@ -83,7 +87,11 @@ impl Scenario {
 
     /// Whether a step can only be played over QUIC.
     pub fn needs_quic(&self) -> bool {
-        self.needs.quic || self.all_steps().iter().any(|step| matches!(step.action, Action::Reset { .. }))
+        self.needs.quic
+            || self
+                .all_steps()
+                .iter()
+                .any(|step| matches!(step.action, Action::Reset { .. }))
     }
 }
 
@@ -138,7 +146,9 @@ pub struct Step {
 impl Step {
     /// How reports call it: its name, or its line.
     pub fn label(&self) -> String {
-        self.name.clone().unwrap_or_else(|| format!("line {}", self.line))
+        self.name
+            .clone()
+            .unwrap_or_else(|| format!("line {}", self.line))
     }
 }
 
@@ -325,21 +335,30 @@ impl Action {
     pub fn blocks(&self) -> Vec<&[Step]> {
         match self {
             Self::Either(alternatives) => alternatives.iter().map(Vec::as_slice).collect(),
-            Self::Unordered(steps) | Self::Repeat { steps, .. } | Self::Only(_, steps) => vec![steps],
+            Self::Unordered(steps) | Self::Repeat { steps, .. } | Self::Only(_, steps) => {
+                vec![steps]
+            }
             _ => Vec::new(),
         }
     }
 
     /// Whether the audit asks for a fault that is caught here.
     pub const fn is_expectation(&self) -> bool {
-        matches!(self, Self::Expect(_) | Self::Quiet { .. } | Self::Alive { .. } | Self::Closed { .. })
+        matches!(
+            self,
+            Self::Expect(_) | Self::Quiet { .. } | Self::Alive { .. } | Self::Closed { .. }
+        )
     }
 
     /// Whether it sets the scene rather than judging: its failure says nothing about the subject unless it is named.
     pub const fn is_plumbing(&self) -> bool {
         matches!(
             self,
-            Self::Connect { .. } | Self::Subscribe { .. } | Self::Publish { .. } | Self::Disconnect { .. } | Self::Open { .. }
+            Self::Connect { .. }
+                | Self::Subscribe { .. }
+                | Self::Publish { .. }
+                | Self::Disconnect { .. }
+                | Self::Open { .. }
         )
     }
 }
@@ -378,21 +397,30 @@ pub enum Content {
 impl PacketTemplate {
     /// A packet of which nothing is said.
     pub const fn bare(packet: PacketName) -> Self {
-        Self { packet: Some(packet), parts: Vec::new() }
+        Self {
+            packet: Some(packet),
+            parts: Vec::new(),
+        }
     }
 
     /// What is said about it in that version.
     pub fn parts_in(&self, version: Version) -> impl Iterator<Item = &Content> {
         self.parts
             .iter()
-            .filter(move |part| part.versions.as_ref().is_none_or(|versions| versions.contains(&version)))
+            .filter(move |part| {
+                part.versions
+                    .as_ref()
+                    .is_none_or(|versions| versions.contains(&version))
+            })
             .map(|part| &part.content)
     }
 
     /// The expressions of a field in that version.
     pub fn field(&self, name: &str, version: Version) -> Option<&[Expression]> {
         self.parts_in(version).find_map(|content| match content {
-            Content::Field(field, expressions) if field.name == name => Some(expressions.as_slice()),
+            Content::Field(field, expressions) if field.name == name => {
+                Some(expressions.as_slice())
+            }
             _ => None,
         })
     }

@@ -70,7 +70,10 @@ impl Pattern {
             None => {}
             Some("as") => return Ok(Self::Bind(expression.text_as_written())),
             Some("not") => {
-                let plain = Expression { annotation: None, ..expression.clone() };
+                let plain = Expression {
+                    annotation: None,
+                    ..expression.clone()
+                };
                 return plain.value(kind, variables).map(Self::Not);
             }
             Some("one-of") => {
@@ -101,8 +104,10 @@ impl Pattern {
             "success" => return Ok(errors.success()),
             _ => {}
         }
-        let ranges: Vec<(u64, u64)> =
-            text.split('|').map(|part| range(part.trim())).collect::<Result<_, _>>()?;
+        let ranges: Vec<(u64, u64)> = text
+            .split('|')
+            .map(|part| range(part.trim()))
+            .collect::<Result<_, _>>()?;
         Ok(match ranges[..] {
             [(low, high)] if low == high => Self::Exactly(Value::Number(low)),
             _ => Self::Within(ranges, text.to_owned()),
@@ -111,14 +116,18 @@ impl Pattern {
 
     /// Whether the value of the field (`None`: not there) is as it should be.
     pub fn matches(&self, actual: Option<&Value>) -> bool {
-        let Some(actual) = actual else { return *self == Self::Absent };
+        let Some(actual) = actual else {
+            return *self == Self::Absent;
+        };
         match self {
             Self::Absent => false,
             Self::Any | Self::Bind(_) => true,
             Self::Exactly(value) => value == actual,
             Self::Not(value) => value != actual,
             Self::Within(ranges, _) => match actual {
-                Value::Number(number) => ranges.iter().any(|(low, high)| (low..=high).contains(&number)),
+                Value::Number(number) => ranges
+                    .iter()
+                    .any(|(low, high)| (low..=high).contains(&number)),
                 _ => false,
             },
             Self::OneOf(texts) => texts.iter().any(|text| text.as_bytes() == bytes_of(actual)),
@@ -180,7 +189,10 @@ fn range(part: &str) -> Result<(u64, u64), String> {
         return Ok((number(low)?.saturating_add(1), u64::MAX));
     }
     if let Some(high) = part.strip_prefix('<') {
-        return number(high)?.checked_sub(1).map(|high| (0, high)).ok_or_else(|| "nothing is below 0".to_owned());
+        return number(high)?
+            .checked_sub(1)
+            .map(|high| (0, high))
+            .ok_or_else(|| "nothing is below 0".to_owned());
     }
     if let Some(code) = reason_code(part) {
         return Ok((code.into(), code.into()));

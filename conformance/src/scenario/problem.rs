@@ -41,7 +41,11 @@ impl ScenarioFileError {
                 source: NamedSource::new(file, source.to_owned()),
             })
             .collect();
-        Self { file: file.to_owned(), problems, related }
+        Self {
+            file: file.to_owned(),
+            problems,
+            related,
+        }
     }
 }
 
@@ -51,7 +55,11 @@ impl fmt::Display for ScenarioFileError {
             if index > 0 {
                 writeln!(f)?;
             }
-            write!(f, "{}:{}:{}: {}", self.file, problem.line, problem.column, problem.message)?;
+            write!(
+                f,
+                "{}:{}:{}: {}",
+                self.file, problem.line, problem.column, problem.message
+            )?;
             if let Some(help) = &problem.help {
                 write!(f, "; {help}")?;
             }
@@ -64,7 +72,9 @@ impl std::error::Error for ScenarioFileError {}
 
 impl Diagnostic for ScenarioFileError {
     fn related<'a>(&'a self) -> Option<Box<dyn Iterator<Item = &'a dyn Diagnostic> + 'a>> {
-        Some(Box::new(self.related.iter().map(|shown| shown as &dyn Diagnostic)))
+        Some(Box::new(
+            self.related.iter().map(|shown| shown as &dyn Diagnostic),
+        ))
     }
 }
 
@@ -86,7 +96,9 @@ impl std::error::Error for Shown {}
 
 impl Diagnostic for Shown {
     fn help<'a>(&'a self) -> Option<Box<dyn fmt::Display + 'a>> {
-        self.help.as_ref().map(|help| Box::new(help) as Box<dyn fmt::Display>)
+        self.help
+            .as_ref()
+            .map(|help| Box::new(help) as Box<dyn fmt::Display>)
     }
 
     fn source_code(&self) -> Option<&dyn miette::SourceCode> {
@@ -94,6 +106,8 @@ impl Diagnostic for Shown {
     }
 
     fn labels(&self) -> Option<Box<dyn Iterator<Item = miette::LabeledSpan> + '_>> {
-        Some(Box::new(std::iter::once(miette::LabeledSpan::underline(self.span))))
+        Some(Box::new(std::iter::once(miette::LabeledSpan::underline(
+            self.span,
+        ))))
     }
 }

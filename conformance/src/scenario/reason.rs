@@ -51,5 +51,8 @@ pub const REASON_CODES: [(&str, u8); 45] = [
 
 /// The code of that name.
 pub fn reason_code(name: &str) -> Option<u8> {
-    REASON_CODES.iter().find(|(known, _)| *known == name).map(|(_, code)| *code)
+    REASON_CODES
+        .iter()
+        .find(|(known, _)| *known == name)
+        .map(|(_, code)| *code)
 }

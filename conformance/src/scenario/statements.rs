@@ -27,9 +27,14 @@ impl Statements for StatementsByShape {
     fn known(&self, id: &str) -> Option<Known> {
         version_of(id)?;
         let section = id.split_once('-').map_or("", |(_, rest)| rest);
-        let about_connecting =
-            id.starts_with("MQTT") && ["3.1.", "3.2."].iter().any(|start| section.starts_with(start));
-        Some(Known { level: Level::Must, about_connecting })
+        let about_connecting = id.starts_with("MQTT")
+            && ["3.1.", "3.2."]
+                .iter()
+                .any(|start| section.starts_with(start));
+        Some(Known {
+            level: Level::Must,
+            about_connecting,
+        })
     }
 }
 

@@ -15,9 +15,13 @@ fn with(steps: &str) -> String {
     let steps = if steps.contains("fault ") {
         steps.to_owned()
     } else {
-        format!("{steps}\n(end)c alive\nfault f violates=\"MQTT5-4.3.2-4\" caught-at=end {{ drop PINGRESP }}")
+        format!(
+            "{steps}\n(end)c alive\nfault f violates=\"MQTT5-4.3.2-4\" caught-at=end {{ drop PINGRESP }}"
+        )
     };
-    format!("scenario s {{\nwhy \"w\"\nmqtt \"3.1.1\" \"5.0\"\nproves \"MQTT5-4.3.2-4\" \"MQTT3-4.3.2-2\"\n{steps}\n}}")
+    format!(
+        "scenario s {{\nwhy \"w\"\nmqtt \"3.1.1\" \"5.0\"\nproves \"MQTT5-4.3.2-4\" \"MQTT3-4.3.2-2\"\n{steps}\n}}"
+    )
 }
 
 /// The file must be refused, and the message must say all of this.
@@ -52,33 +56,52 @@ scenario qos1-publish-is-acknowledged {
 #[test]
 fn the_example_of_the_design_is_a_scenario() {
     let scenarios = parse("design.kdl", DESIGN, &StatementsByShape).expect("it is valid");
-    let [scenario] = &scenarios[..] else { panic!("expected one scenario") };
+    let [scenario] = &scenarios[..] else {
+        panic!("expected one scenario")
+    };
     assert_eq!(scenario.slug, "qos1-publish-is-acknowledged");
     assert_eq!(scenario.versions, [Version::V3_1_1, Version::V5_0]);
     assert_eq!(scenario.steps.len(), 4);
     assert_eq!(scenario.steps[2].name.as_deref(), Some("ack"));
     assert_eq!(scenario.steps[2].line, 8);
-    assert_eq!(scenario.steps[1].text, r#"pub -> PUBLISH qos=1 id=7 topic="$t/a" payload="x""#);
+    assert_eq!(
+        scenario.steps[1].text,
+        r#"pub -> PUBLISH qos=1 id=7 topic="$t/a" payload="x""#
+    );
     assert!(matches!(scenario.steps[3].action, Action::Quiet { .. }));
     assert_eq!(scenario.faults.len(), 2);
     assert_eq!(scenario.faults[1].caught_at, "ack");
-    assert_eq!(scenario.statements(&scenario.cases[0], Version::V3_1_1), ["MQTT3-4.3.2-2"]);
+    assert_eq!(
+        scenario.statements(&scenario.cases[0], Version::V3_1_1),
+        ["MQTT3-4.3.2-2"]
+    );
 }
 
 #[test]
 fn every_example_of_the_documentation_is_accepted() {
-    let text = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/scenarios.md"))
-        .expect("the documentation is there");
-    let blocks: Vec<&str> =
-        text.split("```kdl\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
-    assert!(blocks.len() >= 8, "only {} blocks of code found", blocks.len());
+    let text =
+        std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/scenarios.md"))
+            .expect("the documentation is there");
+    let blocks: Vec<&str> = text
+        .split("```kdl\n")
+        .skip(1)
+        .filter_map(|rest| rest.split("```").next())
+        .collect();
+    assert!(
+        blocks.len() >= 8,
+        "only {} blocks of code found",
+        blocks.len()
+    );
     for block in blocks {
         if block.contains("scenario ") {
             accepted(block);
         } else if block.contains("fault NAME") || block.trim_start().starts_with("cases") {
             // Forms, not steps: the parser's other tests cover them.
         } else {
-            accepted(&with(&format!("first connect; c connect; sub connect\n{}", block.replace("...", "id=1 topic=\"x\" qos=1"))));
+            accepted(&with(&format!(
+                "first connect; c connect; sub connect\n{}",
+                block.replace("...", "id=1 topic=\"x\" qos=1")
+            )));
         }
     }
 }
@@ -178,21 +201,35 @@ fn cases_bring_variables_versions_and_statements() {
     fault g violates="MQTT5-1-2" caught-at=end case=two { hold-close }
 }"#;
     let scenarios = parse("s.kdl", source, &StatementsByShape).expect("it is valid");
-    let [one, two] = &scenarios[0].cases[..] else { panic!("expected two cases") };
+    let [one, two] = &scenarios[0].cases[..] else {
+        panic!("expected two cases")
+    };
     assert_eq!(scenarios[0].id(two), "s/two");
     assert_eq!(one.versions.len(), 2);
     assert_eq!(two.versions, [Version::V5_0]);
     assert_eq!(scenarios[0].statements(one, Version::V3_1_1), ["MQTT3-1-1"]);
-    refused(&source.replace("two byte=0x12", "two bite=0x12"), &["9:14: the variable $byte is not defined"]);
-    refused(&source.replace(" MQTT3-1-1\"\n        two", "\"\n        two"), &["no statement of MQTT 3.1.1 is proved in case `one`"]);
+    refused(
+        &source.replace("two byte=0x12", "two bite=0x12"),
+        &["9:14: the variable $byte is not defined"],
+    );
+    refused(
+        &source.replace(" MQTT3-1-1\"\n        two", "\"\n        two"),
+        &["no statement of MQTT 3.1.1 is proved in case `one`"],
+    );
     let each = source.replace("one byte=0x11", "each f 1 2 3\n one f=9 byte=1");
     refused(&each, &["$byte is not defined"]);
 }
 
 #[test]
 fn problems_name_file_line_and_column() {
-    refused(&with("c conect"), &["bad.kdl:5:1: unknown step `c conect`", "expected connect"]);
-    refused(&with("c connect\n  c -> PUBLSH"), &["bad.kdl:6:8: unknown packet `PUBLSH`", "expected CONNECT"]);
+    refused(
+        &with("c conect"),
+        &["bad.kdl:5:1: unknown step `c conect`", "expected connect"],
+    );
+    refused(
+        &with("c connect\n  c -> PUBLSH"),
+        &["bad.kdl:6:8: unknown packet `PUBLSH`", "expected CONNECT"],
+    );
 }
 
 #[test]
@@ -201,43 +238,112 @@ fn problems_say_what_was_expected() {
     refused("nonsense x", &["unknown word `nonsense`"]);
     refused("", &["no scenario"]);
     refused("scenario a {", &["bad.kdl:1:"]);
-    refused(&with("c <- PUBACK tpic=1"), &["PUBACK has no field `tpic`", "expected code, id"]);
-    refused(&with("c <- PUBACK id=7 code=0"), &["PUBACK has no field `code` in MQTT 3.1.1", "only \"5.0\""]);
+    refused(
+        &with("c <- PUBACK tpic=1"),
+        &["PUBACK has no field `tpic`", "expected code, id"],
+    );
+    refused(
+        &with("c <- PUBACK id=7 code=0"),
+        &["PUBACK has no field `code` in MQTT 3.1.1", "only \"5.0\""],
+    );
     refused(&with("c -> PUBACK"), &["PUBACK needs `id`"]);
-    refused(&with("c -> PUBLISH qos=1 topic=\"a\""), &["PUBLISH needs `id`"]);
-    refused(&with("c -> PUBLISH qos=3 id=1 topic=\"a\""), &["expected a whole number from 0 to 2, not 3"]);
+    refused(
+        &with("c -> PUBLISH qos=1 topic=\"a\""),
+        &["PUBLISH needs `id`"],
+    );
+    refused(
+        &with("c -> PUBLISH qos=3 id=1 topic=\"a\""),
+        &["expected a whole number from 0 to 2, not 3"],
+    );
     refused(&with("c <- PUBACK id=seven"), &["expected a number"]);
     refused(&with("c <- PUBACK id=7 id=8"), &["`id` is given twice"]);
-    refused(&with("c -> PUBLISH topic=\"$x/a\""), &["$x is not defined", "$c $t"]);
+    refused(
+        &with("c -> PUBLISH topic=\"$x/a\""),
+        &["$x is not defined", "$c $t"],
+    );
     refused(&with("c -> AUTH"), &["AUTH does not exist in MQTT 3.1.1"]);
-    refused(&with("(a)c quiet\n(a)c quiet"), &["a second step is called `a`", "line 5"]);
+    refused(
+        &with("(a)c quiet\n(a)c quiet"),
+        &["a second step is called `a`", "line 5"],
+    );
     refused(&with("needs magic"), &["unknown capability `magic`"]);
     refused(&with("proves \"MQTT9-1\""), &["unknown statement MQTT9-1"]);
     refused(&with("or { c quiet }"), &["`or` without `either`"]);
-    refused(&with("either { c quiet }; or { c closed }"), &["does not start with an expectation"]);
-    refused(&with("c -> PUBLISH topic=\"a\" { edit { flip 1 } }"), &["unknown edit operation `flip`"]);
+    refused(
+        &with("either { c quiet }; or { c closed }"),
+        &["does not start with an expectation"],
+    );
+    refused(
+        &with("c -> PUBLISH topic=\"a\" { edit { flip 1 } }"),
+        &["unknown edit operation `flip`"],
+    );
     refused(&with("c -> raw (nibble)1"), &["expected a part"]);
     refused(&with("c -> raw hex=\"0\""), &["even number of digits"]);
     refused(&with("wait soon"), &["expected a time"]);
-    refused(&with("only \"3.1\" { c quiet }"), &["unknown version \"3.1\""]);
-    refused(&with("either { c closed } or { c closed }"), &["`or` begins a new line"]);
+    refused(
+        &with("only \"3.1\" { c quiet }"),
+        &["unknown version \"3.1\""],
+    );
+    refused(
+        &with("either { c closed } or { c closed }"),
+        &["`or` begins a new line"],
+    );
     refused(&with("c closed loudly"), &["unexpected `loudly`"]);
-    refused(&with("c closed since=never"), &["no step before this one is called `never`"]);
-    refused(&with("c quiet by=d topic=\"x\""), &["no client is called `d`"]);
-    refused(&with("Client connect"), &["neither a word of the language nor a name for a client"]);
+    refused(
+        &with("c closed since=never"),
+        &["no step before this one is called `never`"],
+    );
+    refused(
+        &with("c quiet by=d topic=\"x\""),
+        &["no client is called `d`"],
+    );
+    refused(
+        &with("Client connect"),
+        &["neither a word of the language nor a name for a client"],
+    );
 }
 
 #[test]
 fn problems_of_faults_are_told() {
     let fault = |text: &str| with(&format!("(a)c alive\nfault {text}"));
-    refused(&with("c alive\n// no fault here: fault "), &["the scenario has no fault"]);
-    refused(&fault("f violates=\"MQTT5-4.3.2-4\" caught-at=b { drop PINGRESP }"), &["no step is called `b`", "named steps: a"]);
-    refused(&fault("f violates=\"MQTT5-4.3.2-5\" caught-at=a { drop PINGRESP }"), &["does not prove MQTT5-4.3.2-5"]);
-    refused(&fault("f caught-at=a { drop PINGRESP }"), &["the fault violates nothing"]);
-    refused(&fault("f violates=\"MQTT5-4.3.2-4\" { drop PINGRESP }"), &["does not say where it is caught"]);
-    refused(&fault("f violates=\"MQTT5-4.3.2-4\" caught-at=a { lose PINGRESP }"), &["unknown fault operation `lose`"]);
-    refused(&fault("f violates=\"MQTT5-4.3.2-4\" caught-at=a"), &["the fault `f` does nothing"]);
-    refused(&fault("f violates=\"MQTT5-4.3.2-4\" caught-at=a mqtt=\"5.0\" { drop PINGRESP }"), &["no fault is played in MQTT 3.1.1"]);
-    refused(&fault("f violates=\"MQTT5-4.3.2-4\" caught-at=a { insert PINGRESP }"), &["the place is missing"]);
-    refused(&fault("f violates=\"MQTT5-4.3.2-4\" caught-at=a { drop PINGRESP client=d }"), &["no client is called `d`"]);
+    refused(
+        &with("c alive\n// no fault here: fault "),
+        &["the scenario has no fault"],
+    );
+    refused(
+        &fault("f violates=\"MQTT5-4.3.2-4\" caught-at=b { drop PINGRESP }"),
+        &["no step is called `b`", "named steps: a"],
+    );
+    refused(
+        &fault("f violates=\"MQTT5-4.3.2-5\" caught-at=a { drop PINGRESP }"),
+        &["does not prove MQTT5-4.3.2-5"],
+    );
+    refused(
+        &fault("f caught-at=a { drop PINGRESP }"),
+        &["the fault violates nothing"],
+    );
+    refused(
+        &fault("f violates=\"MQTT5-4.3.2-4\" { drop PINGRESP }"),
+        &["does not say where it is caught"],
+    );
+    refused(
+        &fault("f violates=\"MQTT5-4.3.2-4\" caught-at=a { lose PINGRESP }"),
+        &["unknown fault operation `lose`"],
+    );
+    refused(
+        &fault("f violates=\"MQTT5-4.3.2-4\" caught-at=a"),
+        &["the fault `f` does nothing"],
+    );
+    refused(
+        &fault("f violates=\"MQTT5-4.3.2-4\" caught-at=a mqtt=\"5.0\" { drop PINGRESP }"),
+        &["no fault is played in MQTT 3.1.1"],
+    );
+    refused(
+        &fault("f violates=\"MQTT5-4.3.2-4\" caught-at=a { insert PINGRESP }"),
+        &["the place is missing"],
+    );
+    refused(
+        &fault("f violates=\"MQTT5-4.3.2-4\" caught-at=a { drop PINGRESP client=d }"),
+        &["no client is called `d`"],
+    );
 }

@@ -12,17 +12,25 @@ use crate::{
     verdict::Direction,
 };
 
-const OPERATIONS: &str = "operations: drop, set, edit, duplicate, delay, replace, insert, close, hold-close";
+const OPERATIONS: &str =
+    "operations: drop, set, edit, duplicate, delay, replace, insert, close, hold-close";
 
 impl Parser<'_> {
     pub(super) fn faults(&mut self, nodes: &[&KdlNode], cases: &[Case]) -> Vec<Fault> {
-        nodes.iter().filter_map(|node| self.fault(node, cases)).collect()
+        nodes
+            .iter()
+            .filter_map(|node| self.fault(node, cases))
+            .collect()
     }
 
     fn fault(&mut self, node: &KdlNode, all_cases: &[Case]) -> Option<Fault> {
         let mut words = self.words(node);
         let Some(name) = words.argument().and_then(|entry| self.text(entry)) else {
-            self.problem(words.span, "a fault without a name", "expected `fault NAME violates=\"ID\" caught-at=STEP { .. }`");
+            self.problem(
+                words.span,
+                "a fault without a name",
+                "expected `fault NAME violates=\"ID\" caught-at=STEP { .. }`",
+            );
             return None;
         };
         self.check_name("fault", &name, words.span);
@@ -30,16 +38,26 @@ impl Parser<'_> {
         let caught_at = self.caught_at(&mut words);
         let versions = words.property("mqtt").map(|entry| {
             let texts = self.text(entry).unwrap_or_default();
-            let versions: Vec<_> =
-                texts.split_whitespace().filter_map(|text| self.version(text, entry_span(entry))).collect();
+            let versions: Vec<_> = texts
+                .split_whitespace()
+                .filter_map(|text| self.version(text, entry_span(entry)))
+                .collect();
             versions
         });
         let cases = words.property("case").map(|entry| {
-            let names: Vec<String> =
-                self.text(entry).unwrap_or_default().split_whitespace().map(str::to_owned).collect();
+            let names: Vec<String> = self
+                .text(entry)
+                .unwrap_or_default()
+                .split_whitespace()
+                .map(str::to_owned)
+                .collect();
             for name in &names {
                 if !all_cases.iter().any(|case| case.name == *name) {
-                    self.problem(entry_span(entry), format!("no case is called `{name}`"), None);
+                    self.problem(
+                        entry_span(entry),
+                        format!("no case is called `{name}`"),
+                        None,
+                    );
                 }
             }
             names
@@ -48,33 +66,62 @@ impl Parser<'_> {
         if let Some(versions) = &versions {
             for version in versions {
                 if !outer.contains(version) {
-                    self.problem(words.span, format!("the scenario is not played in MQTT {version}"), None);
+                    self.problem(
+                        words.span,
+                        format!("the scenario is not played in MQTT {version}"),
+                        None,
+                    );
                 }
             }
             self.scope.versions.clone_from(versions);
         }
         let operation_nodes = words.children();
-        self.finish(words, "expected violates=, caught-at=, mqtt=, case= and operations");
-        let operations: Vec<FaultOperation> =
-            operation_nodes.iter().filter_map(|node| self.fault_operation(node)).collect();
+        self.finish(
+            words,
+            "expected violates=, caught-at=, mqtt=, case= and operations",
+        );
+        let operations: Vec<FaultOperation> = operation_nodes
+            .iter()
+            .filter_map(|node| self.fault_operation(node))
+            .collect();
         if operation_nodes.is_empty() {
-            self.problem(name_span(node), format!("the fault `{name}` does nothing"), OPERATIONS);
+            self.problem(
+                name_span(node),
+                format!("the fault `{name}` does nothing"),
+                OPERATIONS,
+            );
         }
         self.scope.versions = outer;
         let line = self.line(name_span(node).0);
-        Some(Fault { name, line, violates, caught_at, versions, cases, operations })
+        Some(Fault {
+            name,
+            line,
+            violates,
+            caught_at,
+            versions,
+            cases,
+            operations,
+        })
     }
 
     fn violates(&mut self, words: &mut Words<'_>) -> Vec<String> {
         let Some(entry) = words.property("violates") else {
-            self.problem(words.span, "the fault violates nothing", "expected violates=\"ID\"");
+            self.problem(
+                words.span,
+                "the fault violates nothing",
+                "expected violates=\"ID\"",
+            );
             return Vec::new();
         };
         let ids = self.statement_ids(entry);
         for id in &ids {
             if !self.scope.proves.contains(id) {
                 let message = format!("the scenario does not prove {id}");
-                self.problem(entry_span(entry), message, "`violates` names ids out of `proves`");
+                self.problem(
+                    entry_span(entry),
+                    message,
+                    "`violates` names ids out of `proves`",
+                );
             }
         }
         ids
@@ -82,13 +129,21 @@ impl Parser<'_> {
 
     fn caught_at(&mut self, words: &mut Words<'_>) -> String {
         let Some(entry) = words.property("caught-at") else {
-            self.problem(words.span, "the fault does not say where it is caught", "expected caught-at=STEP");
+            self.problem(
+                words.span,
+                "the fault does not say where it is caught",
+                "expected caught-at=STEP",
+            );
             return String::new();
         };
         let name = self.text(entry).unwrap_or_default();
         if !self.scope.step_names.contains_key(&name) {
             let help = self.step_names();
-            self.problem(entry_span(entry), format!("no step is called `{name}`"), help);
+            self.problem(
+                entry_span(entry),
+                format!("no step is called `{name}`"),
+                help,
+            );
         }
         name
     }
@@ -104,14 +159,23 @@ impl Parser<'_> {
         let client = words.property("client").and_then(|entry| {
             let client = self.text(entry)?;
             if !self.scope.clients.contains(&client) {
-                self.problem(entry_span(entry), format!("no client is called `{client}`"), None);
+                self.problem(
+                    entry_span(entry),
+                    format!("no client is called `{client}`"),
+                    None,
+                );
             }
             Some(client)
         });
         let nth = words.property("nth").map(|entry| self.number(entry));
         let effect = self.effect(node.name().value(), &mut words)?;
         self.finish(words, OPERATIONS);
-        Some(FaultOperation { direction, client, nth, effect })
+        Some(FaultOperation {
+            direction,
+            client,
+            nth,
+            effect,
+        })
     }
 
     fn effect(&mut self, name: &str, words: &mut Words<'_>) -> Option<Effect> {
@@ -130,20 +194,31 @@ impl Parser<'_> {
                 }
                 let change = self.template(packet, words, Purpose::Change);
                 if change.parts.is_empty() {
-                    self.problem(words.span, "`set` changes nothing", "expected fields with new values");
+                    self.problem(
+                        words.span,
+                        "`set` changes nothing",
+                        "expected fields with new values",
+                    );
                 }
                 Effect::Set(which, change)
             }
             "edit" => {
                 let packet = self.any_packet(words)?;
-                let mut which = PacketTemplate { packet, parts: Vec::new() };
+                let mut which = PacketTemplate {
+                    packet,
+                    parts: Vec::new(),
+                };
                 if let Some(node) = words.child("where") {
                     self.select_where(&mut which, node);
                 }
                 let operations = words.children();
                 let edit = self.edit(&operations);
                 if operations.is_empty() {
-                    self.problem(words.span, "`edit` changes nothing", "expected operations in { }");
+                    self.problem(
+                        words.span,
+                        "`edit` changes nothing",
+                        "expected operations in { }",
+                    );
                 }
                 Effect::Edit(which, edit)
             }
@@ -151,7 +226,11 @@ impl Parser<'_> {
                 let with = words.child("with");
                 let which = self.chosen(words)?;
                 let Some(node) = with else {
-                    self.problem(words.span, "`replace` without `with`", "expected `{ with PACKET .. }`");
+                    self.problem(
+                        words.span,
+                        "`replace` without `with`",
+                        "expected `{ with PACKET .. }`",
+                    );
                     return None;
                 };
                 let mut inner = self.words(node);
@@ -166,14 +245,21 @@ impl Parser<'_> {
             "close" => Effect::Close(self.place(words)?),
             "hold-close" => Effect::HoldClose,
             other => {
-                self.problem(words.span, format!("unknown fault operation `{other}`"), OPERATIONS);
+                self.problem(
+                    words.span,
+                    format!("unknown fault operation `{other}`"),
+                    OPERATIONS,
+                );
                 return None;
             }
         })
     }
 
     /// A packet, or `any` (the inner `None`).
-    #[expect(clippy::option_option, reason = "a packet, any packet, or a problem that was reported")]
+    #[expect(
+        clippy::option_option,
+        reason = "a packet, any packet, or a problem that was reported"
+    )]
     fn any_packet(&mut self, words: &mut Words<'_>) -> Option<Option<PacketName>> {
         if words.word("any") {
             return Some(None);
@@ -201,7 +287,11 @@ impl Parser<'_> {
             (Some(node), None) => (node, true),
             (None, Some(node)) => (node, false),
             _ => {
-                self.problem(words.span, "the place is missing", "expected `{ before PACKET .. }`, `{ after PACKET .. }` or `{ before close }`");
+                self.problem(
+                    words.span,
+                    "the place is missing",
+                    "expected `{ before PACKET .. }`, `{ after PACKET .. }` or `{ before close }`",
+                );
                 return None;
             }
         };
@@ -212,6 +302,10 @@ impl Parser<'_> {
         }
         let chosen = self.chosen(&mut inner)?;
         self.finish(inner, "expected fields of the packet");
-        Some(if before { Place::Before(chosen) } else { Place::After(chosen) })
+        Some(if before {
+            Place::Before(chosen)
+        } else {
+            Place::After(chosen)
+        })
     }
 }

@@ -5,7 +5,10 @@ use std::collections::BTreeSet;
 use kdl::{KdlEntry, KdlNode};
 use quince_codec::Version;
 
-use super::{Parser, Scope, entry_span, words::{Words, key}};
+use super::{
+    Parser, Scope, entry_span,
+    words::{Words, key},
+};
 use crate::{
     scenario::{
         expression::Variables,
@@ -36,25 +39,41 @@ impl Parser<'_> {
         let mut words = self.words(node);
         let span = words.span;
         let Some(slug) = words.argument().and_then(|entry| self.text(entry)) else {
-            self.problem(span, "a scenario without a name", "expected `scenario NAME { .. }`");
+            self.problem(
+                span,
+                "a scenario without a name",
+                "expected `scenario NAME { .. }`",
+            );
             return None;
         };
         self.check_name("scenario", &slug, span);
         let children = words.children();
         self.finish(words, "expected `scenario NAME { .. }`");
 
-        let (head_nodes, rest): (Vec<&KdlNode>, Vec<&KdlNode>) =
-            children.into_iter().partition(|node| HEAD_WORDS.contains(&node.name().value()));
-        let (fault_nodes, step_nodes): (Vec<&KdlNode>, Vec<&KdlNode>) =
-            rest.into_iter().partition(|node| node.name().value() == "fault");
+        let (head_nodes, rest): (Vec<&KdlNode>, Vec<&KdlNode>) = children
+            .into_iter()
+            .partition(|node| HEAD_WORDS.contains(&node.name().value()));
+        let (fault_nodes, step_nodes): (Vec<&KdlNode>, Vec<&KdlNode>) = rest
+            .into_iter()
+            .partition(|node| node.name().value() == "fault");
 
         let head = self.head(&head_nodes, span);
         let versions = head.versions.unwrap_or_default();
         let cases = head.cases.unwrap_or_else(|| {
-            vec![Case { name: String::new(), variables: Vec::new(), versions: versions.clone(), proves: Vec::new() }]
+            vec![Case {
+                name: String::new(),
+                variables: Vec::new(),
+                versions: versions.clone(),
+                proves: Vec::new(),
+            }]
         });
         self.scope.versions.clone_from(&versions);
-        self.scope.proves = head.proves.iter().chain(cases.iter().flat_map(|case| &case.proves)).cloned().collect();
+        self.scope.proves = head
+            .proves
+            .iter()
+            .chain(cases.iter().flat_map(|case| &case.proves))
+            .cloned()
+            .collect();
         let level = head.level.unwrap_or_else(|| self.strongest_level());
         self.check_statements(&cases, &head.proves, span);
 
@@ -84,14 +103,22 @@ impl Parser<'_> {
                 "why" => {
                     let text = words.argument().and_then(|entry| self.text(entry));
                     if head.why.is_some() || text.is_none() {
-                        self.problem(words.span, "expected one `why \"..\"`", "one sentence: what must hold");
+                        self.problem(
+                            words.span,
+                            "expected one `why \"..\"`",
+                            "one sentence: what must hold",
+                        );
                     }
                     head.why = text;
                 }
                 "mqtt" => {
                     let versions = self.versions(&words.arguments());
                     if head.versions.is_some() || versions.is_empty() {
-                        self.problem(words.span, "expected one `mqtt`", "such as `mqtt \"3.1.1\" \"5.0\"`");
+                        self.problem(
+                            words.span,
+                            "expected one `mqtt`",
+                            "such as `mqtt \"3.1.1\" \"5.0\"`",
+                        );
                     }
                     head.versions = Some(versions);
                 }
@@ -106,16 +133,25 @@ impl Parser<'_> {
                     if head.cases.is_some() {
                         self.problem(words.span, "a second `cases`", "one table holds them all");
                     }
-                    head.cases = Some(self.cases(&mut words, &head.versions.clone().unwrap_or_default()));
+                    head.cases =
+                        Some(self.cases(&mut words, &head.versions.clone().unwrap_or_default()));
                 }
             }
             self.finish(words, "see the head of a scenario in docs/scenarios.md");
         }
         if head.why.is_none() {
-            self.problem(span, "the scenario does not say why", "expected `why \"..\"`");
+            self.problem(
+                span,
+                "the scenario does not say why",
+                "expected `why \"..\"`",
+            );
         }
         if head.versions.is_none() {
-            self.problem(span, "the scenario names no version", "expected `mqtt \"3.1.1\" \"5.0\"` before `cases`");
+            self.problem(
+                span,
+                "the scenario names no version",
+                "expected `mqtt \"3.1.1\" \"5.0\"` before `cases`",
+            );
         }
         head
     }
@@ -136,11 +172,20 @@ impl Parser<'_> {
 
     /// Ids with blanks between them, each of which must be in the catalogue.
     pub(super) fn statement_ids(&mut self, entry: &KdlEntry) -> Vec<String> {
-        let ids: Vec<String> = self.text(entry).unwrap_or_default().split_whitespace().map(str::to_owned).collect();
+        let ids: Vec<String> = self
+            .text(entry)
+            .unwrap_or_default()
+            .split_whitespace()
+            .map(str::to_owned)
+            .collect();
         for id in &ids {
             if self.statements.known(id).is_none() {
                 let message = format!("unknown statement {id}");
-                self.problem(entry_span(entry), message, "expected an id of the catalogue, such as MQTT5-4.3.2-4, MQTT3-4.3.2-2, X5-1");
+                self.problem(
+                    entry_span(entry),
+                    message,
+                    "expected an id of the catalogue, such as MQTT5-4.3.2-4, MQTT3-4.3.2-2, X5-1",
+                );
             }
         }
         ids
@@ -148,7 +193,10 @@ impl Parser<'_> {
 
     fn level(&mut self, words: &mut Words<'_>) -> Option<Level> {
         let span = words.span;
-        let level = words.argument().and_then(|entry| self.text(entry)).and_then(|word| word.parse().ok());
+        let level = words
+            .argument()
+            .and_then(|entry| self.text(entry))
+            .and_then(|word| word.parse().ok());
         if level.is_none() {
             self.problem(span, "unknown level", "expected MUST, SHOULD or MAY");
         }
@@ -156,7 +204,11 @@ impl Parser<'_> {
     }
 
     fn strongest_level(&self) -> Level {
-        let known = self.scope.proves.iter().filter_map(|id| self.statements.known(id));
+        let known = self
+            .scope
+            .proves
+            .iter()
+            .filter_map(|id| self.statements.known(id));
         known.map(|known| known.level).max().unwrap_or(Level::Must)
     }
 
@@ -181,7 +233,10 @@ impl Parser<'_> {
             *flag = true;
         }
         for entry in words.properties() {
-            let number = self.number(entry).number(&Variables::new()).unwrap_or_default();
+            let number = self
+                .number(entry)
+                .number(&Variables::new())
+                .unwrap_or_default();
             match key(entry) {
                 "maximum-qos" => needs.maximum_qos = number,
                 "topic-alias-maximum" => needs.topic_alias_maximum = number,
@@ -206,7 +261,10 @@ impl Parser<'_> {
                 self.check_name("case", &name, row.span);
                 cases.push(self.case(name, &mut row, versions));
             }
-            self.finish(row, "a row is `NAME variable=value ..` or `each variable value value ..`");
+            self.finish(
+                row,
+                "a row is `NAME variable=value ..` or `each variable value value ..`",
+            );
         }
         let mut names = BTreeSet::new();
         for case in &cases {
@@ -216,11 +274,18 @@ impl Parser<'_> {
             }
         }
         if cases.is_empty() {
-            self.problem(words.span, "`cases` holds no case", "a row is `NAME variable=value ..`");
+            self.problem(
+                words.span,
+                "`cases` holds no case",
+                "a row is `NAME variable=value ..`",
+            );
         }
         // A variable is usable if every row has it.
         let mut rows = cases.iter().map(|case| {
-            case.variables.iter().map(|(name, _)| name.clone()).collect::<BTreeSet<String>>()
+            case.variables
+                .iter()
+                .map(|(name, _)| name.clone())
+                .collect::<BTreeSet<String>>()
         });
         let mut common = rows.next().unwrap_or_default();
         for row in rows {
@@ -231,7 +296,10 @@ impl Parser<'_> {
     }
 
     fn case(&mut self, name: String, row: &mut Words<'_>, versions: &[Version]) -> Case {
-        let proves = row.property("proves").map(|entry| self.statement_ids(entry)).unwrap_or_default();
+        let proves = row
+            .property("proves")
+            .map(|entry| self.statement_ids(entry))
+            .unwrap_or_default();
         let versions = match row.property("mqtt") {
             Some(entry) => self.versions(&[entry]),
             None => versions.to_vec(),
@@ -246,22 +314,39 @@ impl Parser<'_> {
             }
             variables.push((key(entry).to_owned(), expression));
         }
-        Case { name, variables, versions, proves }
+        Case {
+            name,
+            variables,
+            versions,
+            proves,
+        }
     }
 
     fn each(&mut self, row: &mut Words<'_>, versions: &[Version]) -> Vec<Case> {
         let Some(variable) = row.argument().and_then(|entry| self.text(entry)) else {
-            self.problem(row.span, "`each` without a variable", "expected `each f 1 2 3`");
+            self.problem(
+                row.span,
+                "`each` without a variable",
+                "expected `each f 1 2 3`",
+            );
             return Vec::new();
         };
         let mut cases = Vec::new();
         for entry in row.arguments() {
             let expression = self.expression(entry);
-            let value = expression.free_value(&Variables::new()).map(|value| value.to_text()).unwrap_or_default();
+            let value = expression
+                .free_value(&Variables::new())
+                .map(|value| value.to_text())
+                .unwrap_or_default();
             let name = format!("{variable}-{value}");
             self.check_name("case", &name, entry_span(entry));
             let variables = vec![(variable.clone(), expression)];
-            cases.push(Case { name, variables, versions: versions.to_vec(), proves: Vec::new() });
+            cases.push(Case {
+                name,
+                variables,
+                versions: versions.to_vec(),
+                proves: Vec::new(),
+            });
         }
         cases
     }
@@ -271,9 +356,17 @@ impl Parser<'_> {
             for version in &case.versions {
                 let ids = proves.iter().chain(&case.proves);
                 if !ids.clone().any(|id| version_of(id) == Some(*version)) {
-                    let what = if case.name.is_empty() { String::new() } else { format!(" in case `{}`", case.name) };
+                    let what = if case.name.is_empty() {
+                        String::new()
+                    } else {
+                        format!(" in case `{}`", case.name)
+                    };
                     let message = format!("no statement of MQTT {version} is proved{what}");
-                    self.problem(span, message, "add one to `proves`, or take the version out of `mqtt`");
+                    self.problem(
+                        span,
+                        message,
+                        "add one to `proves`, or take the version out of `mqtt`",
+                    );
                     return;
                 }
             }
@@ -284,7 +377,11 @@ impl Parser<'_> {
         let mut names = BTreeSet::new();
         for fault in faults {
             if !names.insert(fault.name.clone()) {
-                self.problem(span, format!("two faults are called `{}`", fault.name), "names are unique");
+                self.problem(
+                    span,
+                    format!("two faults are called `{}`", fault.name),
+                    "names are unique",
+                );
             }
         }
         if faults.is_empty() {
@@ -292,9 +389,18 @@ impl Parser<'_> {
             return;
         }
         for version in versions {
-            let played = |fault: &Fault| fault.versions.as_ref().is_none_or(|of| of.contains(version));
+            let played = |fault: &Fault| {
+                fault
+                    .versions
+                    .as_ref()
+                    .is_none_or(|of| of.contains(version))
+            };
             if !faults.iter().any(played) {
-                self.problem(span, format!("no fault is played in MQTT {version}"), "each version needs one");
+                self.problem(
+                    span,
+                    format!("no fault is played in MQTT {version}"),
+                    "each version needs one",
+                );
             }
         }
     }
@@ -302,22 +408,33 @@ impl Parser<'_> {
     /// The names of the steps, for messages.
     pub(super) fn step_names(&self) -> String {
         let names: Vec<&str> = self.scope.step_names.keys().map(String::as_str).collect();
-        if names.is_empty() { "no step has a name; write (name)client ..".to_owned() } else { format!("named steps: {}", names.join(", ")) }
+        if names.is_empty() {
+            "no step has a name; write (name)client ..".to_owned()
+        } else {
+            format!("named steps: {}", names.join(", "))
+        }
     }
 
     /// Opens a block for some versions, given as arguments.
     pub(super) fn only(&mut self, words: &mut Words<'_>) -> Vec<Version> {
         let versions = self.versions(&words.arguments());
         if versions.is_empty() {
-            self.problem(words.span, "`only` names no version", "expected `only \"5.0\" { .. }`");
+            self.problem(
+                words.span,
+                "`only` names no version",
+                "expected `only \"5.0\" { .. }`",
+            );
         }
         for version in &versions {
             if !self.scope.versions.contains(version) {
                 let message = format!("MQTT {version} is not played here");
-                self.problem(words.span, message, "the scenario's `mqtt`, or an `only` around this one, excludes it");
+                self.problem(
+                    words.span,
+                    message,
+                    "the scenario's `mqtt`, or an `only` around this one, excludes it",
+                );
             }
         }
         versions
     }
 }
-

@@ -16,7 +16,11 @@ impl Parser<'_> {
         let parts = self.optional_parts(words);
         if parts.0.is_empty() {
             let kinds = PART_KINDS.join(") (");
-            self.problem(words.span, "no bytes are given", format!("expected parts: ({kinds})"));
+            self.problem(
+                words.span,
+                "no bytes are given",
+                format!("expected parts: ({kinds})"),
+            );
         }
         parts
     }
@@ -26,7 +30,10 @@ impl Parser<'_> {
         let mut parts = Vec::new();
         if let Some(entry) = words.property("hex") {
             let expression = self.expression(entry);
-            parts.push(Expression { annotation: Some("hex".to_owned()), ..expression });
+            parts.push(Expression {
+                annotation: Some("hex".to_owned()),
+                ..expression
+            });
         }
         for entry in words.arguments() {
             parts.push(self.expression(entry));
@@ -66,23 +73,37 @@ impl Parser<'_> {
             "substitute" => {
                 let entry = words.argument();
                 let Some(entry) = entry else {
-                    self.problem(words.span, "`substitute` without a text", "expected `substitute \"text\" PARTS`");
+                    self.problem(
+                        words.span,
+                        "`substitute` without a text",
+                        "expected `substitute \"text\" PARTS`",
+                    );
                     return None;
                 };
                 let text = self.expression(entry);
                 Operation::Substitute(text, self.parts(words))
             }
             "remaining-length" => match words.argument() {
-                Some(entry) if entry.ty().is_some() => Operation::RemainingLength(self.expression(entry)),
+                Some(entry) if entry.ty().is_some() => {
+                    Operation::RemainingLength(self.expression(entry))
+                }
                 Some(entry) => Operation::RemainingLength(self.number(entry)),
                 None => {
-                    self.problem(words.span, "`remaining-length` without a value", "expected a number or (hex)");
+                    self.problem(
+                        words.span,
+                        "`remaining-length` without a value",
+                        "expected a number or (hex)",
+                    );
                     return None;
                 }
             },
             "keep-remaining-length" => Operation::KeepRemainingLength,
             other => {
-                self.problem(words.span, format!("unknown edit operation `{other}`"), OPERATIONS);
+                self.problem(
+                    words.span,
+                    format!("unknown edit operation `{other}`"),
+                    OPERATIONS,
+                );
                 return None;
             }
         })
@@ -110,7 +131,11 @@ impl Parser<'_> {
 
     fn at(&mut self, words: &mut Words<'_>) -> Option<Expression> {
         let Some(entry) = words.property("at") else {
-            self.problem(words.span, "`at=` is missing", "the offset from the first byte after the Remaining Length");
+            self.problem(
+                words.span,
+                "`at=` is missing",
+                "the offset from the first byte after the Remaining Length",
+            );
             return None;
         };
         let expression = self.expression(entry);
@@ -122,7 +147,11 @@ impl Parser<'_> {
             _ => expression.clone(),
         };
         if number.variables().is_empty() && number.number(&Variables::new()).is_err() {
-            self.problem(entry_span(entry), "`at=` is no offset", "expected a number, negative from the end");
+            self.problem(
+                entry_span(entry),
+                "`at=` is no offset",
+                "expected a number, negative from the end",
+            );
         }
         Some(expression)
     }

@@ -30,15 +30,27 @@ pub fn parse(
     source: &str,
     statements: &dyn Statements,
 ) -> Result<Vec<Scenario>, ScenarioFileError> {
-    let mut parser = Parser { file, source, statements, problems: Vec::new(), scope: Scope::default() };
+    let mut parser = Parser {
+        file,
+        source,
+        statements,
+        problems: Vec::new(),
+        scope: Scope::default(),
+    };
     let scenarios = match KdlDocument::parse_v2(source) {
         Ok(document) => parser.file(&document),
         Err(error) => {
             if let Some(at) = or_on_the_same_line(source) {
-                parser.problem((at, 2), "`or` stands behind a `}` on the same line", "`or` begins a new line, or follows a `;`");
+                parser.problem(
+                    (at, 2),
+                    "`or` stands behind a `}` on the same line",
+                    "`or` begins a new line, or follows a `;`",
+                );
             }
             for diagnostic in error.diagnostics {
-                let message = diagnostic.message.unwrap_or_else(|| "this is not KDL".to_owned());
+                let message = diagnostic
+                    .message
+                    .unwrap_or_else(|| "this is not KDL".to_owned());
                 let span = (diagnostic.span.offset(), diagnostic.span.len());
                 parser.problem(span, message, diagnostic.help.or(diagnostic.label));
             }
@@ -82,7 +94,11 @@ impl Parser<'_> {
         for node in document.nodes() {
             if node.name().value() != "scenario" {
                 let message = format!("unknown word `{}`", node.name().value());
-                self.problem(name_span(node), message, "a file holds `scenario NAME { .. }` and nothing else");
+                self.problem(
+                    name_span(node),
+                    message,
+                    "a file holds `scenario NAME { .. }` and nothing else",
+                );
                 continue;
             }
             if let Some(scenario) = self.scenario(node) {
@@ -94,7 +110,11 @@ impl Parser<'_> {
             }
         }
         if document.nodes().is_empty() {
-            self.problem((0, 0), "the file holds no scenario", "expected `scenario NAME { .. }`");
+            self.problem(
+                (0, 0),
+                "the file holds no scenario",
+                "expected `scenario NAME { .. }`",
+            );
         }
         scenarios
     }
@@ -138,11 +158,19 @@ impl Parser<'_> {
             },
             KdlValue::Float(number) => Literal::Text(number.to_string()),
             KdlValue::Null => {
-                self.problem(span, "`#null` means nothing here", "write `absent` for what is not there");
+                self.problem(
+                    span,
+                    "`#null` means nothing here",
+                    "write `absent` for what is not there",
+                );
                 Literal::Text(String::new())
             }
         };
-        let expression = Expression { annotation, literal, span };
+        let expression = Expression {
+            annotation,
+            literal,
+            span,
+        };
         if expression.annotation() != Some("as") {
             self.check_variables(&expression);
         }
@@ -157,9 +185,18 @@ impl Parser<'_> {
         }
         for name in expression.variables() {
             if !self.scope.variables.contains(name) {
-                let known: Vec<String> = self.scope.variables.iter().map(|name| format!("${name}")).collect();
+                let known: Vec<String> = self
+                    .scope
+                    .variables
+                    .iter()
+                    .map(|name| format!("${name}"))
+                    .collect();
                 let help = format!("defined here: {}", known.join(" "));
-                self.problem(expression.span, format!("the variable ${name} is not defined here"), help);
+                self.problem(
+                    expression.span,
+                    format!("the variable ${name} is not defined here"),
+                    help,
+                );
             }
         }
     }
@@ -218,7 +255,11 @@ impl Parser<'_> {
             "3.1.1" => Some(Version::V3_1_1),
             "5.0" => Some(Version::V5_0),
             other => {
-                self.problem(span, format!("unknown version {other:?}"), "expected \"3.1.1\" or \"5.0\"");
+                self.problem(
+                    span,
+                    format!("unknown version {other:?}"),
+                    "expected \"3.1.1\" or \"5.0\"",
+                );
                 None
             }
         }
@@ -227,10 +268,16 @@ impl Parser<'_> {
     /// Checks a name.
     fn check_name(&mut self, what: &str, name: &str, span: (usize, usize)) {
         let good = name.starts_with(|c: char| c.is_ascii_lowercase())
-            && name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-');
+            && name
+                .chars()
+                .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-');
         if !good {
             let message = format!("`{name}` is no name for a {what}");
-            self.problem(span, message, "names are lower-case letters, digits and hyphens, and start with a letter");
+            self.problem(
+                span,
+                message,
+                "names are lower-case letters, digits and hyphens, and start with a letter",
+            );
         }
     }
 }
@@ -260,13 +307,18 @@ impl From<Option<String>> for OptionalText {
 fn or_on_the_same_line(source: &str) -> Option<usize> {
     source.match_indices(" or ").find_map(|(at, word)| {
         let before = source[..at].trim_end_matches([' ', '\t']).ends_with('}');
-        let after = source[at + word.len()..].trim_start_matches([' ', '\t']).starts_with('{');
+        let after = source[at + word.len()..]
+            .trim_start_matches([' ', '\t'])
+            .starts_with('{');
         (before && after).then_some(at + 1)
     })
 }
 
 fn floor_char_boundary(text: &str, at: usize) -> usize {
-    (0..=at.min(text.len())).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0)
+    (0..=at.min(text.len()))
+        .rev()
+        .find(|at| text.is_char_boundary(*at))
+        .unwrap_or(0)
 }
 
 fn name_span(node: &KdlNode) -> (usize, usize) {

@@ -28,7 +28,11 @@ impl Parser<'_> {
     /// The packet named by the next argument; `None` for `any` where that is allowed.
     pub(super) fn packet_name(&mut self, words: &mut Words<'_>) -> Option<PacketName> {
         let Some(entry) = words.argument() else {
-            self.problem(words.span, "a packet is missing", format!("expected {}", packet_names()));
+            self.problem(
+                words.span,
+                "a packet is missing",
+                format!("expected {}", packet_names()),
+            );
             return None;
         };
         let name = entry.value().as_string().unwrap_or_default();
@@ -36,13 +40,24 @@ impl Parser<'_> {
         match packet {
             None => {
                 let message = format!("unknown packet `{name}`");
-                self.problem(entry_span(entry), message, format!("expected {}", packet_names()));
+                self.problem(
+                    entry_span(entry),
+                    message,
+                    format!("expected {}", packet_names()),
+                );
             }
             Some(packet) => {
                 let versions = self.scope.versions.clone();
-                if let Some(version) = versions.into_iter().find(|version| !packet.exists_in(*version)) {
+                if let Some(version) = versions
+                    .into_iter()
+                    .find(|version| !packet.exists_in(*version))
+                {
                     let message = format!("{packet} does not exist in MQTT {version}");
-                    self.problem(entry_span(entry), message, "put it into `only \"5.0\" { .. }`");
+                    self.problem(
+                        entry_span(entry),
+                        message,
+                        "put it into `only \"5.0\" { .. }`",
+                    );
                 }
             }
         }
@@ -69,14 +84,20 @@ impl Parser<'_> {
         purpose: Purpose,
         versions: Option<&[Version]>,
     ) {
-        let Some(packet) = template.packet else { return };
+        let Some(packet) = template.packet else {
+            return;
+        };
         if packet == PacketName::Subscribe {
             let content = self.inline_filter(words, purpose);
-            template.parts.extend(content.map(|content| part(versions, content)));
+            template
+                .parts
+                .extend(content.map(|content| part(versions, content)));
         }
         for entry in words.properties() {
             let content = self.field(packet, key(entry), &[entry], entry_span(entry), purpose);
-            template.parts.extend(content.map(|content| part(versions, content)));
+            template
+                .parts
+                .extend(content.map(|content| part(versions, content)));
         }
         for node in words.children() {
             let mut inner = self.words(node);
@@ -93,18 +114,24 @@ impl Parser<'_> {
                 }
                 (PacketName::Subscribe, "filter") => {
                     let content = self.filter(&mut inner, purpose);
-                    template.parts.extend(content.map(|content| part(versions, content)));
+                    template
+                        .parts
+                        .extend(content.map(|content| part(versions, content)));
                 }
                 (PacketName::Unsubscribe, "filter") => {
                     if let Some(entry) = inner.argument() {
                         let filter = self.field_value(entry, Kind::Text, purpose);
-                        template.parts.push(part(versions, Content::Unsubscribed(filter)));
+                        template
+                            .parts
+                            .push(part(versions, Content::Unsubscribed(filter)));
                     }
                 }
                 (_, name) => {
                     let entries = inner.arguments();
                     let content = self.field(packet, name, &entries, inner.span, purpose);
-                    template.parts.extend(content.map(|content| part(versions, content)));
+                    template
+                        .parts
+                        .extend(content.map(|content| part(versions, content)));
                 }
             }
             self.finish(inner, "see the fields of packets in docs/scenarios.md");
@@ -129,14 +156,21 @@ impl Parser<'_> {
         };
         self.check_field_in_versions(field, packet, span);
         if packet == PacketName::Unsubscribe && name == "filter" {
-            return entries.first().map(|entry| Content::Unsubscribed(self.field_value(entry, Kind::Text, purpose)));
+            return entries
+                .first()
+                .map(|entry| Content::Unsubscribed(self.field_value(entry, Kind::Text, purpose)));
         }
         let expressions = self.field_values(field, entries, span, purpose)?;
         Some(Content::Field(field, expressions))
     }
 
     fn check_field_in_versions(&mut self, field: &Field, packet: PacketName, span: (usize, usize)) {
-        let missing = self.scope.versions.iter().find(|version| !field.belongs_to(packet, **version)).copied();
+        let missing = self
+            .scope
+            .versions
+            .iter()
+            .find(|version| !field.belongs_to(packet, **version))
+            .copied();
         if let Some(version) = missing {
             let message = format!("{packet} has no field `{}` in MQTT {version}", field.name);
             self.problem(span, message, "put it into a child `only \"5.0\" { .. }`");
@@ -155,18 +189,29 @@ impl Parser<'_> {
                 let expression = self.expression(entry);
                 if expression.literal != Literal::Text("absent".to_owned()) {
                     let message = format!("`{}` needs a name and a value", field.name);
-                    self.problem(span, message, "write it as a child: user-property \"name\" \"value\"");
+                    self.problem(
+                        span,
+                        message,
+                        "write it as a child: user-property \"name\" \"value\"",
+                    );
                 }
                 Some(vec![expression])
             }
-            ([name, value], Kind::Pair) => {
-                Some(vec![self.value(name, Kind::Text), self.value(value, Kind::Text)])
-            }
+            ([name, value], Kind::Pair) => Some(vec![
+                self.value(name, Kind::Text),
+                self.value(value, Kind::Text),
+            ]),
             ([entry], _) if field.name == "codes" => Some(vec![self.expression(entry)]),
             ([entry], _) if field.name == "properties" => {
                 let expression = self.expression(entry);
-                if expression.literal != Literal::Text("absent".to_owned()) || purpose == Purpose::Send {
-                    self.problem(span, "`properties` can only be `absent`, and only in what is expected", None);
+                if expression.literal != Literal::Text("absent".to_owned())
+                    || purpose == Purpose::Send
+                {
+                    self.problem(
+                        span,
+                        "`properties` can only be `absent`, and only in what is expected",
+                        None,
+                    );
                 }
                 Some(vec![expression])
             }
@@ -183,25 +228,47 @@ impl Parser<'_> {
         match purpose {
             Purpose::Send => self.value(entry, kind),
             Purpose::Match => self.pattern(entry, kind),
-            Purpose::Change if entry.value().as_string() == Some("absent") => self.expression(entry),
+            Purpose::Change if entry.value().as_string() == Some("absent") => {
+                self.expression(entry)
+            }
             Purpose::Change => self.value(entry, kind),
         }
     }
 
     /// `filter="a" qos=1 ..` on the SUBSCRIBE itself. A fault may change `qos` alone.
     fn inline_filter(&mut self, words: &mut Words<'_>, purpose: Purpose) -> Option<Content> {
-        const OPTIONS: [&str; 5] = ["filter", "qos", "no-local", "retain-as-published", "retain-handling"];
+        const OPTIONS: [&str; 5] = [
+            "filter",
+            "qos",
+            "no-local",
+            "retain-as-published",
+            "retain-handling",
+        ];
         let mut filter = PacketTemplate::bare(PacketName::SubscribeFilter);
         let mut first = None;
         for name in OPTIONS {
-            let Some(entry) = words.property(name) else { continue };
+            let Some(entry) = words.property(name) else {
+                continue;
+            };
             first = first.or(Some(entry));
-            let content = self.field(PacketName::SubscribeFilter, name, &[entry], entry_span(entry), purpose);
-            filter.parts.extend(content.map(|content| part(None, content)));
+            let content = self.field(
+                PacketName::SubscribeFilter,
+                name,
+                &[entry],
+                entry_span(entry),
+                purpose,
+            );
+            filter
+                .parts
+                .extend(content.map(|content| part(None, content)));
         }
         let first = first?;
         if purpose == Purpose::Send && filter.parts.iter().all(|part| !is_filter(&part.content)) {
-            self.problem(entry_span(first), "options without a filter", "expected `filter=\"..\"`");
+            self.problem(
+                entry_span(first),
+                "options without a filter",
+                "expected `filter=\"..\"`",
+            );
         }
         Some(Content::Filter(filter))
     }
@@ -209,7 +276,11 @@ impl Parser<'_> {
     /// `filter "a" qos=1 ..` as a child or as arguments of `subscribe`.
     fn filter(&mut self, words: &mut Words<'_>, purpose: Purpose) -> Option<Content> {
         let Some(entry) = words.argument() else {
-            self.problem(words.span, "`filter` without a filter", "expected `filter \"a/b\" qos=1`");
+            self.problem(
+                words.span,
+                "`filter` without a filter",
+                "expected `filter \"a/b\" qos=1`",
+            );
             return None;
         };
         let expression = self.field_value(entry, Kind::Text, purpose);
@@ -225,7 +296,9 @@ impl Parser<'_> {
     ) -> PacketTemplate {
         let mut template = PacketTemplate::bare(PacketName::SubscribeFilter);
         if let Some(field) = field("filter") {
-            template.parts.push(part(None, Content::Field(field, vec![filter])));
+            template
+                .parts
+                .push(part(None, Content::Field(field, vec![filter])));
         }
         self.fields(&mut template, words, purpose, None);
         template
@@ -234,17 +307,25 @@ impl Parser<'_> {
     /// Checks that a packet to be sent has what it must have.
     pub(super) fn check_complete(&mut self, template: &PacketTemplate, span: (usize, usize)) {
         for version in self.scope.versions.clone() {
-            for name in missing_fields(template, version) {
-                let packet = template.packet.map_or("packet", PacketName::name);
-                self.problem(span, format!("{packet} needs `{name}`"), None);
-                return;
-            }
+            let Some(name) = missing_field(template, version) else {
+                continue;
+            };
+            let packet = template.packet.map_or("packet", PacketName::name);
+            self.problem(span, format!("{packet} needs `{name}`"), None);
+            return;
         }
     }
 
     /// The `where` child of a fault operation, or everything left.
-    pub(super) fn select(&mut self, packet: Option<PacketName>, words: &mut Words<'_>) -> PacketTemplate {
-        let mut template = PacketTemplate { packet, parts: Vec::new() };
+    pub(super) fn select(
+        &mut self,
+        packet: Option<PacketName>,
+        words: &mut Words<'_>,
+    ) -> PacketTemplate {
+        let mut template = PacketTemplate {
+            packet,
+            parts: Vec::new(),
+        };
         if let Some(node) = words.child("where") {
             self.select_where(&mut template, node);
         }
@@ -259,38 +340,31 @@ impl Parser<'_> {
     }
 }
 
-fn missing_fields(template: &PacketTemplate, version: Version) -> Vec<&'static str> {
+/// The first field that a packet must have to be sent, and that a template does not give.
+fn missing_field(template: &PacketTemplate, version: Version) -> Option<&'static str> {
     use PacketName::{PubAck, PubComp, PubRec, PubRel, Publish, Subscribe, Unsubscribe, Will};
     let has = |name: &str| template.field(name, version).is_some();
     let has_filter = template
         .parts_in(version)
         .any(|content| matches!(content, Content::Filter(_) | Content::Unsubscribed(_)));
-    let mut missing = Vec::new();
+    let qos_is_zero = template.field("qos", version).is_none_or(|qos| {
+        matches!(
+            qos,
+            [Expression {
+                literal: Literal::Number(0),
+                ..
+            }]
+        )
+    });
     match template.packet {
-        Some(Publish) => {
-            let qos_is_zero = template.field("qos", version).is_none_or(|qos| {
-                matches!(qos, [Expression { literal: Literal::Number(0), .. }])
-            });
-            if !has("topic") {
-                missing.push("topic");
-            }
-            if !qos_is_zero && !has("id") {
-                missing.push("id");
-            }
+        Some(Publish | Will) if !has("topic") => Some("topic"),
+        Some(Publish) if !qos_is_zero && !has("id") => Some("id"),
+        Some(PubAck | PubRec | PubRel | PubComp | Subscribe | Unsubscribe) if !has("id") => {
+            Some("id")
         }
-        Some(PubAck | PubRec | PubRel | PubComp) if !has("id") => missing.push("id"),
-        Some(Will) if !has("topic") => missing.push("topic"),
-        Some(Subscribe | Unsubscribe) => {
-            if !has("id") {
-                missing.push("id");
-            }
-            if !has_filter {
-                missing.push("filter");
-            }
-        }
-        _ => {}
+        Some(Subscribe | Unsubscribe) if !has_filter => Some("filter"),
+        _ => None,
     }
-    missing
 }
 
 fn is_filter(content: &Content) -> bool {
@@ -298,7 +372,10 @@ fn is_filter(content: &Content) -> bool {
 }
 
 fn part(versions: Option<&[Version]>, content: Content) -> Part {
-    Part { versions: versions.map(<[_]>::to_vec), content }
+    Part {
+        versions: versions.map(<[_]>::to_vec),
+        content,
+    }
 }
 
 fn packet_names() -> String {

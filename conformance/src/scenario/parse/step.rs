@@ -2,16 +2,15 @@
 
 use kdl::KdlNode;
 
-use super::{
-    Parser, entry_span, name_span,
-    packet::Purpose,
-    words::Words,
-};
+use super::{Parser, entry_span, name_span, packet::Purpose, words::Words};
 use crate::scenario::{
     expression::{Expression, Literal},
     field::{Kind, PacketName, field},
     malformed::Edit,
-    model::{Action, Content, Expectation, Expected, PacketTemplate, Part, Sent, Sentinel, Step, StepId, Timing},
+    model::{
+        Action, Content, Expectation, Expected, PacketTemplate, Part, Sent, Sentinel, Step, StepId,
+        Timing,
+    },
 };
 
 const VERBS: &str = "expected connect, reconnect, open, ->, <-, subscribe, publish, quiet, alive, closed, disconnect, drop, finish or reset";
@@ -25,18 +24,30 @@ impl Parser<'_> {
                 let alternative = self.block(node, "or");
                 match steps.last_mut().map(|step| &mut step.action) {
                     Some(Action::Either(alternatives)) => alternatives.push(alternative),
-                    _ => self.problem(name_span(node), "`or` without `either`", "it follows `either { .. }` directly"),
+                    _ => self.problem(
+                        name_span(node),
+                        "`or` without `either`",
+                        "it follows `either { .. }` directly",
+                    ),
                 }
                 continue;
             }
             let id = StepId(self.scope.next_step);
             self.scope.next_step += 1;
             let name = node.ty().map(|ty| ty.value().to_owned());
-            let Some(action) = self.action(node) else { continue };
+            let Some(action) = self.action(node) else {
+                continue;
+            };
             if let Some(name) = &name {
                 self.name_step(name, name_span(node));
             }
-            steps.push(Step { id, name, line: self.line(name_span(node).0), text: self.step_text(node), action });
+            steps.push(Step {
+                id,
+                name,
+                line: self.line(name_span(node).0),
+                text: self.step_text(node),
+                action,
+            });
         }
         for step in &steps {
             self.check_alternatives(step, nodes.first().map_or((0, 0), |node| name_span(node)));
@@ -48,17 +59,30 @@ impl Parser<'_> {
         self.check_name("step", name, span);
         if let Some(other) = self.scope.step_names.insert(name.to_owned(), span) {
             let line = self.line(other.0);
-            self.problem(span, format!("a second step is called `{name}`"), format!("the first one is in line {line}"));
+            self.problem(
+                span,
+                format!("a second step is called `{name}`"),
+                format!("the first one is in line {line}"),
+            );
         }
     }
 
     /// The step as written, without its name and its children.
     fn step_text(&self, node: &KdlNode) -> String {
         let (start, length) = name_span(node);
-        let end = node.entries().iter().map(|entry| entry_span(entry)).map(|(at, length)| at + length).max();
+        let end = node
+            .entries()
+            .iter()
+            .map(entry_span)
+            .map(|(at, length)| at + length)
+            .max();
         let end = end.unwrap_or(0).max(start + length);
         let written = self.source.get(start..end).unwrap_or_default();
-        let mut text = written.split_whitespace().filter(|word| *word != "\\").collect::<Vec<_>>().join(" ");
+        let mut text = written
+            .split_whitespace()
+            .filter(|word| *word != "\\")
+            .collect::<Vec<_>>()
+            .join(" ");
         if node.children().is_some() {
             text.push_str(" { .. }");
         }
@@ -69,21 +93,41 @@ impl Parser<'_> {
         match &step.action {
             Action::Either(alternatives) => {
                 let starts_well = |steps: &Vec<Step>| {
-                    matches!(steps.first().map(|step| &step.action), Some(Action::Expect(_) | Action::Closed { .. }))
+                    matches!(
+                        steps.first().map(|step| &step.action),
+                        Some(Action::Expect(_) | Action::Closed { .. })
+                    )
                 };
                 if alternatives.len() < 2 {
-                    self.problem(span, format!("`either` in line {} has no `or`", step.line), "expected `either { .. } or { .. }`");
+                    self.problem(
+                        span,
+                        format!("`either` in line {} has no `or`", step.line),
+                        "expected `either { .. } or { .. }`",
+                    );
                 }
                 if !alternatives.iter().all(starts_well) {
-                    let message = format!("an alternative in line {} does not start with an expectation", step.line);
-                    self.problem(span, message, "each starts with `c <- PACKET` or `c closed`");
+                    let message = format!(
+                        "an alternative in line {} does not start with an expectation",
+                        step.line
+                    );
+                    self.problem(
+                        span,
+                        message,
+                        "each starts with `c <- PACKET` or `c closed`",
+                    );
                 }
             }
-            Action::Unordered(steps) => {
-                if steps.is_empty() || !steps.iter().all(|step| matches!(step.action, Action::Expect(_))) {
-                    let message = format!("`unordered` in line {} holds something else than expectations", step.line);
-                    self.problem(span, message, "expected `c <- PACKET ..` only");
-                }
+            Action::Unordered(steps)
+                if steps.is_empty()
+                    || !steps
+                        .iter()
+                        .all(|step| matches!(step.action, Action::Expect(_))) =>
+            {
+                let message = format!(
+                    "`unordered` in line {} holds something else than expectations",
+                    step.line
+                );
+                self.problem(span, message, "expected `c <- PACKET ..` only");
             }
             _ => {}
         }
@@ -93,7 +137,11 @@ impl Parser<'_> {
         let mut words = self.words(node);
         let children = words.children();
         if children.is_empty() {
-            self.problem(words.span, format!("`{word}` holds no step"), "expected steps in { }");
+            self.problem(
+                words.span,
+                format!("`{word}` holds no step"),
+                "expected steps in { }",
+            );
         }
         self.finish(words, "expected steps in { }");
         self.steps(&children)
@@ -104,7 +152,11 @@ impl Parser<'_> {
             "wait" => {
                 let mut words = self.words(node);
                 let Some(entry) = words.argument() else {
-                    self.problem(words.span, "`wait` without a time", "expected `wait \"1.5s\"`");
+                    self.problem(
+                        words.span,
+                        "`wait` without a time",
+                        "expected `wait \"1.5s\"`",
+                    );
                     return None;
                 };
                 let time = self.time(entry);
@@ -127,7 +179,11 @@ impl Parser<'_> {
                 Some(Action::Only(versions, steps))
             }
             "fault" | "why" | "mqtt" | "proves" | "level" | "needs" | "cases" => {
-                self.problem(name_span(node), format!("`{}` cannot stand here", node.name().value()), "it belongs directly into the scenario");
+                self.problem(
+                    name_span(node),
+                    format!("`{}` cannot stand here", node.name().value()),
+                    "it belongs directly into the scenario",
+                );
                 None
             }
             _ => self.client_action(node),
@@ -141,7 +197,11 @@ impl Parser<'_> {
         match (steps.pop().map(|step| step.action), steps.is_empty()) {
             (Some(Action::Expect(expectation)), true) => Some(expectation),
             _ => {
-                self.problem(name_span(node), format!("`{word}` holds exactly one expectation"), "expected `c <- PACKET ..`");
+                self.problem(
+                    name_span(node),
+                    format!("`{word}` holds exactly one expectation"),
+                    "expected `c <- PACKET ..`",
+                );
                 None
             }
         }
@@ -150,7 +210,11 @@ impl Parser<'_> {
     fn repeat(&mut self, node: &KdlNode) -> Option<Action> {
         let mut words = self.words(node);
         let Some(entry) = words.argument() else {
-            self.problem(words.span, "`repeat` without a number", "expected `repeat 10 as=i { .. }`");
+            self.problem(
+                words.span,
+                "`repeat` without a number",
+                "expected `repeat 10 as=i { .. }`",
+            );
             return None;
         };
         let count = self.number(entry);
@@ -163,7 +227,12 @@ impl Parser<'_> {
         let children = words.children();
         self.finish(words, "expected `repeat 10 as=i from=1 { .. }`");
         let steps = self.steps(&children);
-        Some(Action::Repeat { count, from, variable, steps })
+        Some(Action::Repeat {
+            count,
+            from,
+            variable,
+            steps,
+        })
     }
 
     fn client_action(&mut self, node: &KdlNode) -> Option<Action> {
@@ -171,37 +240,79 @@ impl Parser<'_> {
         let client = node.name().value().to_owned();
         let good = client.len() <= 10
             && client.starts_with(|c: char| c.is_ascii_lowercase())
-            && client.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit());
+            && client
+                .chars()
+                .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit());
         if !good {
-            let message = format!("`{client}` is neither a word of the language nor a name for a client");
-            self.problem(words.span, message, "clients have lower-case letters and digits, at most 10");
+            let message =
+                format!("`{client}` is neither a word of the language nor a name for a client");
+            self.problem(
+                words.span,
+                message,
+                "clients have lower-case letters and digits, at most 10",
+            );
         }
-        let verb = words.argument().and_then(|entry| entry.value().as_string()).unwrap_or_default().to_owned();
+        let verb = words
+            .argument()
+            .and_then(|entry| entry.value().as_string())
+            .unwrap_or_default()
+            .to_owned();
         self.scope.clients.insert(client.clone());
         let (action, expected) = match verb.as_str() {
-            "connect" => (self.connect(client, &mut words, false), "see connect in docs/scenarios.md"),
-            "reconnect" => (self.connect(client, &mut words, true), "see connect in docs/scenarios.md"),
+            "connect" => (
+                self.connect(client, &mut words, false),
+                "see connect in docs/scenarios.md",
+            ),
+            "reconnect" => (
+                self.connect(client, &mut words, true),
+                "see connect in docs/scenarios.md",
+            ),
             "open" => (Some(Action::Open { client }), "`open` takes nothing more"),
-            "->" => (self.send(client, &mut words), "see packets in docs/scenarios.md"),
+            "->" => (
+                self.send(client, &mut words),
+                "see packets in docs/scenarios.md",
+            ),
             "<-" => (self.expect(client, &mut words).map(Action::Expect), TIMING),
-            "subscribe" => (self.subscribe(client, &mut words), "expected filters and options"),
-            "publish" => (self.publish(client, &mut words), "expected a topic and fields of PUBLISH"),
-            "quiet" => (self.quiet(client, &mut words), "expected by=, topic= and qos=, or nothing"),
+            "subscribe" => (
+                self.subscribe(client, &mut words),
+                "expected filters and options",
+            ),
+            "publish" => (
+                self.publish(client, &mut words),
+                "expected a topic and fields of PUBLISH",
+            ),
+            "quiet" => (
+                self.quiet(client, &mut words),
+                "expected by=, topic= and qos=, or nothing",
+            ),
             "alive" => (Some(Action::Alive { client }), "`alive` takes nothing more"),
-            "closed" => (Some(self.closed(client, &mut words)), "expected silently, code=, within=, not-before= or since="),
+            "closed" => (
+                Some(self.closed(client, &mut words)),
+                "expected silently, code=, within=, not-before= or since=",
+            ),
             "disconnect" => {
                 let disconnect = self.template(PacketName::Disconnect, &mut words, Purpose::Send);
-                (Some(Action::Disconnect { client, disconnect }), "expected fields of DISCONNECT")
+                (
+                    Some(Action::Disconnect { client, disconnect }),
+                    "expected fields of DISCONNECT",
+                )
             }
             "drop" => (Some(Action::Drop { client }), "`drop` takes nothing more"),
-            "finish" => (Some(Action::Finish { client }), "`finish` takes nothing more"),
+            "finish" => (
+                Some(Action::Finish { client }),
+                "`finish` takes nothing more",
+            ),
             "reset" => {
                 let code = words.property("code").map(|entry| self.number(entry));
                 let code = code.unwrap_or(Expression::plain(Literal::Number(0)));
                 (Some(Action::Reset { client, code }), "expected code=")
             }
             other => {
-                self.problem(words.span, format!("unknown step `{client} {other}`"), VERBS);
+                self.problem(
+                    words.span,
+                    format!("unknown step `{client} {other}`"),
+                    VERBS,
+                );
                 return None;
             }
         };
@@ -214,12 +325,21 @@ impl Parser<'_> {
     fn connect(&mut self, client: String, words: &mut Words<'_>, again: bool) -> Option<Action> {
         let mut expect = PacketTemplate::bare(PacketName::ConnAck);
         for name in ["code", "session-present"] {
-            let Some(entry) = words.property(name) else { continue };
-            let kind = if name == "code" { Kind::Number(0xff) } else { Kind::Flag };
+            let Some(entry) = words.property(name) else {
+                continue;
+            };
+            let kind = if name == "code" {
+                Kind::Number(0xff)
+            } else {
+                Kind::Flag
+            };
             let expression = self.pattern(entry, kind);
             if let Some(field) = field(name) {
                 let content = Content::Field(field, vec![expression]);
-                expect.parts.push(Part { versions: None, content });
+                expect.parts.push(Part {
+                    versions: None,
+                    content,
+                });
             }
         }
         if let Some(node) = words.child("expect") {
@@ -229,7 +349,12 @@ impl Parser<'_> {
         }
         let connect = self.template(PacketName::Connect, words, Purpose::Send);
         self.check_wills(&connect, words.span);
-        Some(Action::Connect { client, connect, expect, again })
+        Some(Action::Connect {
+            client,
+            connect,
+            expect,
+            again,
+        })
     }
 
     fn check_wills(&mut self, connect: &PacketTemplate, span: (usize, usize)) {
@@ -250,7 +375,11 @@ impl Parser<'_> {
             Sent::Raw(self.parts(words))
         } else if words.word("framed") {
             let Some(entry) = words.argument() else {
-                self.problem(words.span, "`framed` without a first byte", "expected `framed 0x30 PARTS`");
+                self.problem(
+                    words.span,
+                    "`framed` without a first byte",
+                    "expected `framed 0x30 PARTS`",
+                );
                 return None;
             };
             let first_byte = self.number(entry);
@@ -263,14 +392,23 @@ impl Parser<'_> {
             self.check_wills(&template, words.span);
             Sent::Packet(template, edit)
         };
-        Some(Action::Send { client, what, first, chunks })
+        Some(Action::Send {
+            client,
+            what,
+            first,
+            chunks,
+        })
     }
 
     fn edit_block(&mut self, node: &KdlNode) -> Edit {
         let mut words = self.words(node);
         let operations = words.children();
         if operations.is_empty() {
-            self.problem(words.span, "`edit` changes nothing", "expected operations in { }");
+            self.problem(
+                words.span,
+                "`edit` changes nothing",
+                "expected operations in { }",
+            );
         }
         self.finish(words, "expected operations in { }");
         self.edit(&operations)
@@ -283,11 +421,19 @@ impl Parser<'_> {
             let name = self.text(entry)?;
             if !self.scope.step_names.contains_key(&name) {
                 let help = self.step_names();
-                self.problem(entry_span(entry), format!("no step before this one is called `{name}`"), help);
+                self.problem(
+                    entry_span(entry),
+                    format!("no step before this one is called `{name}`"),
+                    help,
+                );
             }
             Some(name)
         });
-        Timing { within, not_before, since }
+        Timing {
+            within,
+            not_before,
+            since,
+        }
     }
 
     fn expect(&mut self, client: String, words: &mut Words<'_>) -> Option<Expectation> {
@@ -298,16 +444,27 @@ impl Parser<'_> {
             let packet = self.packet_name(words)?;
             Expected::Packet(self.template(packet, words, Purpose::Match))
         };
-        Some(Expectation { client, what, timing })
+        Some(Expectation {
+            client,
+            what,
+            timing,
+        })
     }
 
     fn subscribe(&mut self, client: String, words: &mut Words<'_>) -> Option<Action> {
         let filters = words.arguments();
         if filters.is_empty() {
-            self.problem(words.span, "`subscribe` without a filter", "expected `c subscribe \"a/b\" qos=1`");
+            self.problem(
+                words.span,
+                "`subscribe` without a filter",
+                "expected `c subscribe \"a/b\" qos=1`",
+            );
             return None;
         }
-        let expressions: Vec<Expression> = filters.iter().map(|entry| self.value(entry, Kind::Text)).collect();
+        let expressions: Vec<Expression> = filters
+            .iter()
+            .map(|entry| self.value(entry, Kind::Text))
+            .collect();
         let mut subscribe = PacketTemplate::bare(PacketName::Subscribe);
         for name in ["user-property", "subscription-identifier"] {
             while let Some(node) = words.child(name) {
@@ -317,16 +474,28 @@ impl Parser<'_> {
         if let Some(entry) = words.property("subscription-identifier") {
             let expression = self.value(entry, Kind::Number(268_435_455));
             if let Some(field) = field("subscription-identifier") {
-                subscribe.parts.push(Part { versions: None, content: Content::Field(field, vec![expression]) });
+                subscribe.parts.push(Part {
+                    versions: None,
+                    content: Content::Field(field, vec![expression]),
+                });
             }
         }
         let options = self.template(PacketName::SubscribeFilter, words, Purpose::Send);
         for filter in expressions {
             let mut template = options.clone();
             if let Some(field) = field("filter") {
-                template.parts.insert(0, Part { versions: None, content: Content::Field(field, vec![filter]) });
+                template.parts.insert(
+                    0,
+                    Part {
+                        versions: None,
+                        content: Content::Field(field, vec![filter]),
+                    },
+                );
             }
-            subscribe.parts.push(Part { versions: None, content: Content::Filter(template) });
+            subscribe.parts.push(Part {
+                versions: None,
+                content: Content::Filter(template),
+            });
         }
         Some(Action::Subscribe { client, subscribe })
     }
@@ -334,36 +503,63 @@ impl Parser<'_> {
     fn field_child(&mut self, template: &mut PacketTemplate, node: &KdlNode) {
         let mut words = self.words(node);
         let arguments = words.arguments();
-        let expressions = arguments.iter().map(|entry| self.value(entry, Kind::Text)).collect();
+        let expressions = arguments
+            .iter()
+            .map(|entry| self.value(entry, Kind::Text))
+            .collect();
         if let Some(field) = field(node.name().value()) {
-            template.parts.push(Part { versions: None, content: Content::Field(field, expressions) });
+            template.parts.push(Part {
+                versions: None,
+                content: Content::Field(field, expressions),
+            });
         }
         self.finish(words, "expected values");
     }
 
     fn publish(&mut self, client: String, words: &mut Words<'_>) -> Option<Action> {
         let Some(entry) = words.argument() else {
-            self.problem(words.span, "`publish` without a topic", "expected `c publish \"a/b\" payload=\"x\" qos=1`");
+            self.problem(
+                words.span,
+                "`publish` without a topic",
+                "expected `c publish \"a/b\" payload=\"x\" qos=1`",
+            );
             return None;
         };
         let topic = self.value(entry, Kind::Text);
         let mut publish = self.template(PacketName::Publish, words, Purpose::Send);
         if let Some(field) = field("topic") {
-            publish.parts.insert(0, Part { versions: None, content: Content::Field(field, vec![topic]) });
+            publish.parts.insert(
+                0,
+                Part {
+                    versions: None,
+                    content: Content::Field(field, vec![topic]),
+                },
+            );
         }
         Some(Action::Publish { client, publish })
     }
 
     fn quiet(&mut self, client: String, words: &mut Words<'_>) -> Option<Action> {
         let Some(entry) = words.property("by") else {
-            return Some(Action::Quiet { client, sentinel: None });
+            return Some(Action::Quiet {
+                client,
+                sentinel: None,
+            });
         };
         let by = self.text(entry)?;
         if !self.scope.clients.contains(&by) {
-            self.problem(entry_span(entry), format!("no client is called `{by}` so far"), None);
+            self.problem(
+                entry_span(entry),
+                format!("no client is called `{by}` so far"),
+                None,
+            );
         }
         let Some(topic) = words.property("topic") else {
-            self.problem(words.span, "`topic=` is missing", "the sentinel needs a topic that the client is subscribed to");
+            self.problem(
+                words.span,
+                "`topic=` is missing",
+                "the sentinel needs a topic that the client is subscribed to",
+            );
             return None;
         };
         let topic = self.value(topic, Kind::Text);
@@ -371,13 +567,23 @@ impl Parser<'_> {
             Some(entry) => self.value(entry, Kind::Number(2)),
             None => Expression::plain(Literal::Number(0)),
         };
-        Some(Action::Quiet { client, sentinel: Some(Sentinel { by, topic, qos }) })
+        Some(Action::Quiet {
+            client,
+            sentinel: Some(Sentinel { by, topic, qos }),
+        })
     }
 
     fn closed(&mut self, client: String, words: &mut Words<'_>) -> Action {
         let silently = words.word("silently");
-        let code = words.property("code").map(|entry| self.pattern(entry, Kind::Number(0xff)));
+        let code = words
+            .property("code")
+            .map(|entry| self.pattern(entry, Kind::Number(0xff)));
         let timing = self.timing(words);
-        Action::Closed { client, code, silently, timing }
+        Action::Closed {
+            client,
+            code,
+            silently,
+            timing,
+        }
     }
 }

@@ -22,7 +22,10 @@ impl<'n> Words<'n> {
 
     /// The next argument, if it is this word.
     pub(super) fn word(&mut self, word: &str) -> bool {
-        let found = self.arguments.front().is_some_and(|entry| entry.value().as_string() == Some(word));
+        let found = self
+            .arguments
+            .front()
+            .is_some_and(|entry| entry.value().as_string() == Some(word));
         if found {
             self.arguments.pop_front();
         }
@@ -36,7 +39,10 @@ impl<'n> Words<'n> {
 
     /// The property of that name.
     pub(super) fn property(&mut self, name: &str) -> Option<&'n KdlEntry> {
-        let at = self.properties.iter().position(|entry| key(entry) == name)?;
+        let at = self
+            .properties
+            .iter()
+            .position(|entry| key(entry) == name)?;
         self.properties.remove(at)
     }
 
@@ -47,7 +53,10 @@ impl<'n> Words<'n> {
 
     /// The first child of that name.
     pub(super) fn child(&mut self, name: &str) -> Option<&'n KdlNode> {
-        let at = self.children.iter().position(|node| node.name().value() == name)?;
+        let at = self
+            .children
+            .iter()
+            .position(|node| node.name().value() == name)?;
         self.children.remove(at)
     }
 
@@ -65,17 +74,32 @@ pub(super) fn key(entry: &KdlEntry) -> &str {
 impl Parser<'_> {
     /// The words of a node. A property given twice is a problem.
     pub(super) fn words<'n>(&mut self, node: &'n KdlNode) -> Words<'n> {
-        let (properties, arguments): (VecDeque<_>, VecDeque<_>) =
-            node.entries().iter().partition(|entry| entry.name().is_some());
+        let (properties, arguments): (VecDeque<_>, VecDeque<_>) = node
+            .entries()
+            .iter()
+            .partition(|entry| entry.name().is_some());
         let mut seen = BTreeSet::new();
         for entry in &properties {
             if !seen.insert(key(entry)) {
                 let message = format!("`{}` is given twice", key(entry));
-                self.problem(entry_span(entry), message, "what may be repeated is written as children");
+                self.problem(
+                    entry_span(entry),
+                    message,
+                    "what may be repeated is written as children",
+                );
             }
         }
-        let children = node.children().map_or(&[][..], |document| document.nodes()).iter().collect();
-        Words { span: name_span(node), arguments, properties, children }
+        let children = node
+            .children()
+            .map_or(&[][..], |document| document.nodes())
+            .iter()
+            .collect();
+        Words {
+            span: name_span(node),
+            arguments,
+            properties,
+            children,
+        }
     }
 
     /// Reports every word that was not taken.

@@ -1,0 +1,115 @@
+//! The embedded broker's core in virtual time: no sockets, no waiting.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use quince_core::{Config, ConnectionId, FlowId, Time, bench::VirtualBroker};
+
+use super::{Event, Link, LinkError, LinkId, Medium};
+
+/// Connections to one core of its own.
+#[derive(Debug)]
+pub struct CoreLink {
+    broker: VirtualBroker,
+    open: BTreeMap<LinkId, ConnectionId>,
+    next_id: u64,
+}
+
+impl Default for CoreLink {
+    fn default() -> Self {
+        Self::new(Config::default())
+    }
+}
+
+impl CoreLink {
+    /// A fresh broker with that configuration.
+    pub fn new(config: Config) -> Self {
+        Self {
+            broker: VirtualBroker::new(config),
+            open: BTreeMap::new(),
+            next_id: 0,
+        }
+    }
+
+    /// What the broker has sent to somebody, the oldest connection first; its end comes last.
+    fn take_event(&mut self) -> Option<(LinkId, Event)> {
+        for (id, connection) in &self.open {
+            let bytes = self.broker.read(*connection);
+            if !bytes.is_empty() {
+                return Some((*id, Event::Bytes(Bytes::from(bytes))));
+            }
+        }
+        let closed = self.open.iter().find_map(|(id, connection)| {
+            self.broker.closed(*connection).map(|(code, _)| (*id, code))
+        });
+        let (id, code) = closed?;
+        self.open.remove(&id);
+        Some((
+            id,
+            Event::Closed(format!("the broker closed, code {:#04x}", code.0)),
+        ))
+    }
+}
+
+impl Link for CoreLink {
+    fn medium(&self) -> Medium {
+        Medium::Memory
+    }
+
+    fn now(&self) -> u64 {
+        self.broker.now().as_millis()
+    }
+
+    async fn open(&mut self, _client: &str) -> Result<LinkId, LinkError> {
+        let id = LinkId(self.next_id);
+        self.next_id += 1;
+        self.open.insert(id, self.broker.connect());
+        Ok(id)
+    }
+
+    async fn write(&mut self, id: LinkId, bytes: &[u8]) -> Result<(), LinkError> {
+        let connection = self
+            .open
+            .get(&id)
+            .filter(|connection| !self.broker.is_closed(**connection));
+        match connection.copied() {
+            Some(connection) => {
+                self.broker.write(connection, FlowId::CONTROL, bytes);
+                Ok(())
+            }
+            None => Err(LinkError("the connection has ended".to_owned())),
+        }
+    }
+
+    async fn finish(&mut self, id: LinkId) {
+        if let Some(connection) = self.open.get(&id) {
+            self.broker.finish(*connection);
+        }
+    }
+
+    async fn reset(&mut self, id: LinkId, _code: u32) {
+        self.close(id).await;
+    }
+
+    async fn close(&mut self, id: LinkId) {
+        if let Some(connection) = self.open.remove(&id) {
+            self.broker.abort(connection);
+        }
+    }
+
+    async fn next(&mut self, deadline: u64) -> Option<(LinkId, Event)> {
+        let deadline = Time::from_millis(deadline);
+        loop {
+            if let Some(event) = self.take_event() {
+                return Some(event);
+            }
+            match self.broker.next_timeout().filter(|due| *due <= deadline) {
+                Some(due) => self.broker.advance_to(due),
+                None => {
+                    self.broker.advance_to(deadline);
+                    return self.take_event();
+                }
+            }
+        }
+    }
+}
