@@ -1,1 +1,20 @@
-//! An MQTT broker over TCP and QUIC.
+//! An MQTT broker over TCP and QUIC: transports, driver and daemon around `quince-core`.
+//!
+//! The core decides everything that MQTT is; this crate moves bytes. A [`Server`] binds listeners,
+//! each accepted connection becomes one task that runs the one driver loop, and that loop awaits
+//! nothing but readiness and calls that are safe to cancel.
+
+#![warn(clippy::unwrap_used, clippy::panic)]
+
+mod access;
+mod certificate;
+mod driver;
+mod listener;
+mod server;
+mod settings;
+mod transport;
+
+pub use certificate::{Certificate, CertificateError};
+pub use listener::{ListenerUrl, ListenerUrlError, Scheme};
+pub use server::{BindError, BoundListener, Server};
+pub use settings::{QuicSettings, Settings};

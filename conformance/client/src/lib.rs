@@ -7,11 +7,13 @@
 
 #![warn(clippy::unwrap_used, clippy::panic)]
 
+mod client;
 mod dial;
 mod endpoint;
 mod transport;
 mod trust;
 
+pub use client::{Client, ClientError, ConnectOptions};
 pub use dial::{DialError, Dialer};
 pub use endpoint::{Endpoint, Scheme, UrlError};
 pub use transport::{Ending, Event, Flow, Transport, TransportError};

@@ -1,0 +1,190 @@
+//! The one loop that serves every connection, whatever its transport.
+//!
+//! It keeps the pump of `quince-core` true: obey outputs, offer what may leave, set the timer, read
+//! only when asked to. It awaits readiness and cancel-safe calls, never a call that would have to
+//! finish.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Wake, Waker};
+use std::time::Duration;
+
+use quince_codec::ReasonCode;
+use quince_core::{Connection, ConnectionId, FlowId, Hub, Output, Principal, READ_AT_MOST, Time};
+use tokio::sync::Notify;
+use tokio::time::{Instant, sleep_until, timeout};
+use tracing::debug;
+
+use crate::access;
+use crate::transport::{Incoming, Reader, Writer};
+
+/// How long the peer may take to have the last bytes and to close its own side.
+const LINGER: Duration = Duration::from_secs(2);
+/// Bytes that are read and dropped while waiting for the peer to close its side.
+const LINGER_BYTES: usize = 256 * 1024;
+
+type Answer = Result<Principal, ReasonCode>;
+type Authentication = Pin<Box<dyn Future<Output = Answer> + Send>>;
+
+/// The core's time: milliseconds since the server was started.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Clock {
+    origin: Instant,
+}
+
+impl Clock {
+    pub(crate) fn start() -> Self {
+        Self {
+            origin: Instant::now(),
+        }
+    }
+
+    pub(crate) fn now(self) -> Time {
+        let elapsed = self.origin.elapsed().as_millis();
+        Time::from_millis(u64::try_from(elapsed).unwrap_or(u64::MAX))
+    }
+
+    pub(crate) fn instant(self, time: Time) -> Instant {
+        self.origin + Duration::from_millis(time.as_millis())
+    }
+}
+
+/// Wakes a connection's task; remembers a wake that comes while the task is busy.
+#[derive(Debug, Default)]
+struct Bell(Notify);
+
+impl Wake for Bell {
+    fn wake(self: Arc<Self>) {
+        self.0.notify_one();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        self.0.notify_one();
+    }
+}
+
+/// What happened first.
+enum Step {
+    Incoming(Incoming),
+    Written(FlowId, std::io::Result<usize>),
+    Answered(Answer),
+    Woken,
+    Timer,
+}
+
+/// Serves one connection until it has ended and the peer has had its last bytes.
+pub(crate) async fn serve(
+    hub: Arc<Hub>,
+    id: ConnectionId,
+    clock: Clock,
+    mut reader: impl Reader,
+    mut writer: impl Writer,
+) {
+    let bell = Arc::new(Bell::default());
+    let mut connection = Connection::new(hub, id, clock.now());
+    connection.set_waker(&Waker::from(Arc::clone(&bell)));
+    let mut authentication: Option<Authentication> = None;
+    loop {
+        while let Some(output) = connection.poll_output() {
+            match output {
+                Output::Authenticate(request) => {
+                    authentication = Some(Box::pin(access::authenticate(request)));
+                }
+                Output::Close { code, by } => {
+                    debug!(connection = id.number(), %code, ?by, "closing");
+                    close(reader, writer).await;
+                    return;
+                }
+            }
+        }
+        let step = next_step(
+            &bell,
+            clock,
+            &mut connection,
+            &mut reader,
+            &mut writer,
+            authentication.as_mut(),
+        )
+        .await;
+        let now = clock.now();
+        match step {
+            Step::Incoming(incoming) => receive(&mut connection, now, incoming),
+            Step::Written(flow, Ok(count)) => connection.written(now, flow, count),
+            Step::Written(_, Err(_)) => connection.transport_closed(now),
+            Step::Answered(answer) => {
+                authentication = None;
+                connection.authenticated(now, answer);
+            }
+            Step::Woken => connection.advance(now),
+            Step::Timer => connection.handle_timeout(now),
+        }
+    }
+}
+
+async fn next_step(
+    bell: &Bell,
+    clock: Clock,
+    connection: &mut Connection,
+    reader: &mut impl Reader,
+    writer: &mut impl Writer,
+    authentication: Option<&mut Authentication>,
+) -> Step {
+    let reads = connection.wants_input();
+    let timer = connection.next_timeout().map(|time| clock.instant(time));
+    let flow = connection.flows_with_output().next();
+    let bytes = flow.map(|flow| (flow, connection.writable(flow)));
+    tokio::select! {
+        result = async {
+            match bytes {
+                Some((flow, bytes)) => Step::Written(flow, writer.write(flow, bytes).await),
+                None => std::future::pending().await,
+            }
+        } => result,
+        incoming = reader.read(), if reads => Step::Incoming(incoming),
+        () = bell.0.notified() => Step::Woken,
+        answer = async {
+            match authentication {
+                Some(authentication) => authentication.await,
+                None => std::future::pending().await,
+            }
+        } => Step::Answered(answer),
+        () = async {
+            match timer {
+                Some(deadline) => sleep_until(deadline).await,
+                None => std::future::pending().await,
+            }
+        } => Step::Timer,
+    }
+}
+
+fn receive(connection: &mut Connection, now: Time, incoming: Incoming) {
+    match incoming {
+        Incoming::Bytes(flow, bytes) => {
+            for chunk in bytes.chunks(READ_AT_MOST) {
+                connection.receive(now, flow, chunk);
+            }
+        }
+        Incoming::Finished(flow) => connection.flow_finished(now, flow),
+        Incoming::Reset(flow, code) => connection.flow_reset(now, flow, code),
+        Incoming::Lost => connection.transport_closed(now),
+    }
+}
+
+/// Ends a connection so that its last bytes arrive: end of stream, then wait for the peer, bounded.
+///
+/// A socket that is dropped while unread bytes wait in it is reset, and the reset may overtake the
+/// DISCONNECT that explains it.
+async fn close(mut reader: impl Reader, mut writer: impl Writer) {
+    let farewell = async {
+        writer.finish().await;
+        let mut dropped = 0;
+        while let Incoming::Bytes(_, bytes) = reader.read().await {
+            dropped += bytes.len();
+            if dropped > LINGER_BYTES {
+                break;
+            }
+        }
+    };
+    // A peer that does not close in time is not waited for.
+    let _ = timeout(LINGER, farewell).await;
+}

@@ -1,0 +1,59 @@
+//! Everything that can be set about the transports, with its default in one place.
+
+use std::time::Duration;
+
+use quince_core::Config;
+
+/// What a broker is set to: the core's limits and the transports'.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Settings {
+    /// The limits of MQTT itself.
+    pub core: Config,
+    /// The limits of the QUIC listeners.
+    pub quic: QuicSettings,
+}
+
+/// The limits of a QUIC listener. Windows are in bytes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct QuicSettings {
+    /// A connection on which nothing is heard for this long is gone.
+    pub idle_timeout: Duration,
+    /// How often a quiet connection is probed, so that paths stay open and losses are noticed.
+    pub keep_alive: Duration,
+    /// Bidirectional streams that a client may have open: the control stream and no other.
+    pub bidirectional_streams: u32,
+    /// Unidirectional streams that a client may have open.
+    pub unidirectional_streams: u32,
+    /// How much one stream may have under way to us.
+    pub stream_window: u32,
+    /// How much one connection may have under way to us.
+    pub connection_window: u32,
+    /// How much we keep for one connection until it is acknowledged.
+    pub send_window: u32,
+    /// How much of the handshake may be held out of order.
+    pub crypto_buffer: usize,
+    /// Handshakes that wait to be accepted; further ones are ignored.
+    pub waiting_handshakes: usize,
+    /// Bytes that all waiting handshakes together may hold.
+    pub waiting_handshake_bytes: u64,
+    /// Handshakes under way above which a client must first prove its address (Retry).
+    pub retry_above: usize,
+}
+
+impl Default for QuicSettings {
+    fn default() -> Self {
+        Self {
+            idle_timeout: Duration::from_secs(120),
+            keep_alive: Duration::from_secs(15),
+            bidirectional_streams: 1,
+            unidirectional_streams: 0,
+            stream_window: 256 * 1024,
+            connection_window: 1024 * 1024,
+            send_window: 1024 * 1024,
+            crypto_buffer: 16 * 1024,
+            waiting_handshakes: 1024,
+            waiting_handshake_bytes: 8 * 1024 * 1024,
+            retry_above: 256,
+        }
+    }
+}
