@@ -19,7 +19,7 @@ use crate::time::Time;
 /// What every connection of a broker shares; the driver keeps it in an `Arc`.
 ///
 /// Locks are taken in one order, each for one short step and none across a call into the driver:
-/// registry, routes, a shard of the retained store, a mailbox or slot. A waker may be called under one of them and
+/// registry, a shard of the retained store, then routes, a mailbox or a slot. A waker may be called under one of them and
 /// must do no more than schedule its task.
 #[derive(Debug)]
 pub struct Hub {

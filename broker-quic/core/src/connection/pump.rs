@@ -64,6 +64,8 @@ impl Connection {
 
     pub(super) fn retry_paused(&mut self, now: Time) {
         if let Some(paused) = self.paused.take_if(|paused| paused.retry <= now) {
+            // The client could not be heard meanwhile.
+            self.last_packet = now;
             self.process_frame(now, &paused.frame, Some(paused.give_up));
         }
     }
