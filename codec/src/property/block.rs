@@ -22,14 +22,14 @@ pub struct Properties<'a> {
 
 /// Defines the typed accessors: the value of the first property of that kind, if there is one.
 macro_rules! accessors {
-    ($($(#[$doc:meta])* $identifier:literal $name:ident: $variant:ident($value:ident) -> $type:ty = $result:expr;)*) => {
+    ($($(#[$doc:meta])* $identifier:literal $name:ident: $variant:ident -> $type:ty;)*) => {
         impl<'a> Properties<'a> {
             $(
                 $(#[$doc])*
                 #[must_use]
                 pub fn $name(&self) -> Option<$type> {
                     match self.find($identifier)? {
-                        Property::$variant($value) => Some($result),
+                        Property::$variant(value) => Some(value),
                         _ => None,
                     }
                 }
@@ -39,56 +39,56 @@ macro_rules! accessors {
 }
 
 accessors! {
-    /// Payload Format Indicator: 1 for UTF-8, 0 for unspecified bytes.
-    0x01 payload_format_indicator: PayloadFormatIndicator(value) -> u8 = value;
+    /// Payload Format Indicator: whether the payload is UTF-8; means false if absent.
+    0x01 payload_format_indicator: PayloadFormatIndicator -> bool;
     /// Message Expiry Interval in seconds.
-    0x02 message_expiry_interval: MessageExpiryInterval(value) -> u32 = value;
+    0x02 message_expiry_interval: MessageExpiryInterval -> u32;
     /// Content Type.
-    0x03 content_type: ContentType(value) -> &'a str = value;
+    0x03 content_type: ContentType -> &'a str;
     /// Response Topic.
-    0x08 response_topic: ResponseTopic(value) -> &'a str = value;
+    0x08 response_topic: ResponseTopic -> &'a str;
     /// Correlation Data.
-    0x09 correlation_data: CorrelationData(value) -> &'a [u8] = value;
+    0x09 correlation_data: CorrelationData -> &'a [u8];
     /// Session Expiry Interval in seconds; `u32::MAX` never expires.
-    0x11 session_expiry_interval: SessionExpiryInterval(value) -> u32 = value;
+    0x11 session_expiry_interval: SessionExpiryInterval -> u32;
     /// Assigned Client Identifier.
-    0x12 assigned_client_identifier: AssignedClientIdentifier(value) -> &'a str = value;
+    0x12 assigned_client_identifier: AssignedClientIdentifier -> &'a str;
     /// Server Keep Alive in seconds.
-    0x13 server_keep_alive: ServerKeepAlive(value) -> u16 = value;
+    0x13 server_keep_alive: ServerKeepAlive -> u16;
     /// Authentication Method.
-    0x15 authentication_method: AuthenticationMethod(value) -> &'a str = value;
+    0x15 authentication_method: AuthenticationMethod -> &'a str;
     /// Authentication Data.
-    0x16 authentication_data: AuthenticationData(value) -> &'a [u8] = value;
+    0x16 authentication_data: AuthenticationData -> &'a [u8];
     /// Request Problem Information; means true if absent.
-    0x17 request_problem_information: RequestProblemInformation(value) -> bool = value == 1;
+    0x17 request_problem_information: RequestProblemInformation -> bool;
     /// Will Delay Interval in seconds.
-    0x18 will_delay_interval: WillDelayInterval(value) -> u32 = value;
+    0x18 will_delay_interval: WillDelayInterval -> u32;
     /// Request Response Information; means false if absent.
-    0x19 request_response_information: RequestResponseInformation(value) -> bool = value == 1;
+    0x19 request_response_information: RequestResponseInformation -> bool;
     /// Response Information.
-    0x1a response_information: ResponseInformation(value) -> &'a str = value;
+    0x1a response_information: ResponseInformation -> &'a str;
     /// Server Reference.
-    0x1c server_reference: ServerReference(value) -> &'a str = value;
+    0x1c server_reference: ServerReference -> &'a str;
     /// Reason String.
-    0x1f reason_string: ReasonString(value) -> &'a str = value;
+    0x1f reason_string: ReasonString -> &'a str;
     /// Receive Maximum, never 0 in a decoded packet; means 65,535 if absent.
-    0x21 receive_maximum: ReceiveMaximum(value) -> u16 = value;
+    0x21 receive_maximum: ReceiveMaximum -> u16;
     /// Topic Alias Maximum; means 0 if absent.
-    0x22 topic_alias_maximum: TopicAliasMaximum(value) -> u16 = value;
+    0x22 topic_alias_maximum: TopicAliasMaximum -> u16;
     /// Topic Alias, never 0 in a decoded packet.
-    0x23 topic_alias: TopicAlias(value) -> u16 = value;
+    0x23 topic_alias: TopicAlias -> u16;
     /// Maximum QoS, 0 or 1 in a decoded packet; means 2 if absent.
-    0x24 maximum_qos: MaximumQoS(value) -> u8 = value;
+    0x24 maximum_qos: MaximumQoS -> u8;
     /// Retain Available; means true if absent.
-    0x25 retain_available: RetainAvailable(value) -> bool = value == 1;
+    0x25 retain_available: RetainAvailable -> bool;
     /// Maximum Packet Size in bytes, never 0 in a decoded packet; no limit if absent.
-    0x27 maximum_packet_size: MaximumPacketSize(value) -> u32 = value;
+    0x27 maximum_packet_size: MaximumPacketSize -> u32;
     /// Wildcard Subscription Available; means true if absent.
-    0x28 wildcard_subscription_available: WildcardSubscriptionAvailable(value) -> bool = value == 1;
+    0x28 wildcard_subscription_available: WildcardSubscriptionAvailable -> bool;
     /// Subscription Identifier Available; means true if absent.
-    0x29 subscription_identifier_available: SubscriptionIdentifierAvailable(value) -> bool = value == 1;
+    0x29 subscription_identifier_available: SubscriptionIdentifierAvailable -> bool;
     /// Shared Subscription Available; means true if absent.
-    0x2a shared_subscription_available: SharedSubscriptionAvailable(value) -> bool = value == 1;
+    0x2a shared_subscription_available: SharedSubscriptionAvailable -> bool;
 }
 
 impl<'a> Properties<'a> {

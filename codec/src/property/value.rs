@@ -7,11 +7,11 @@ use crate::reader::{Reader, variable_byte_integer_len};
 use crate::topic;
 use crate::writer::{MAX_REMAINING_LENGTH, prefixed_len, put_prefixed, put_variable_byte_integer};
 
-/// A property with its value as it is written. Properties of one byte are 0 or 1, which only decoding enforces.
+/// A property with its value. Payload Format Indicator is true for UTF-8; Maximum QoS is 0 or 1 in a decoded packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[expect(missing_docs, reason = "the specification's names say it")]
 pub enum Property<'a> {
-    PayloadFormatIndicator(u8),
+    PayloadFormatIndicator(bool),
     MessageExpiryInterval(u32),
     ContentType(&'a str),
     ResponseTopic(&'a str),
@@ -22,9 +22,9 @@ pub enum Property<'a> {
     ServerKeepAlive(u16),
     AuthenticationMethod(&'a str),
     AuthenticationData(&'a [u8]),
-    RequestProblemInformation(u8),
+    RequestProblemInformation(bool),
     WillDelayInterval(u32),
-    RequestResponseInformation(u8),
+    RequestResponseInformation(bool),
     ResponseInformation(&'a str),
     ServerReference(&'a str),
     ReasonString(&'a str),
@@ -32,12 +32,12 @@ pub enum Property<'a> {
     TopicAliasMaximum(u16),
     TopicAlias(u16),
     MaximumQoS(u8),
-    RetainAvailable(u8),
+    RetainAvailable(bool),
     UserProperty(&'a str, &'a str),
     MaximumPacketSize(u32),
-    WildcardSubscriptionAvailable(u8),
-    SubscriptionIdentifierAvailable(u8),
-    SharedSubscriptionAvailable(u8),
+    WildcardSubscriptionAvailable(bool),
+    SubscriptionIdentifierAvailable(bool),
+    SharedSubscriptionAvailable(bool),
 }
 
 /// The value of a property in the form of its type.
@@ -95,11 +95,11 @@ impl<'a> Property<'a> {
             Self::PayloadFormatIndicator(value)
             | Self::RequestProblemInformation(value)
             | Self::RequestResponseInformation(value)
-            | Self::MaximumQoS(value)
             | Self::RetainAvailable(value)
             | Self::WildcardSubscriptionAvailable(value)
             | Self::SubscriptionIdentifierAvailable(value)
-            | Self::SharedSubscriptionAvailable(value) => Value::Byte(value),
+            | Self::SharedSubscriptionAvailable(value) => Value::Byte(value as u8),
+            Self::MaximumQoS(value) => Value::Byte(value),
             Self::ServerKeepAlive(value)
             | Self::ReceiveMaximum(value)
             | Self::TopicAliasMaximum(value)
@@ -121,10 +121,11 @@ impl<'a> Property<'a> {
         }
     }
 
-    /// Reads the value of the property that has this identifier, whatever the value means.
+    /// Reads the value of the property that has this identifier, even if it breaks a rule that
+    /// [`Property::fault`] knows.
     pub(super) fn read(identifier: u8, reader: &mut Reader<'a>) -> Result<Self, DecodeError> {
         Ok(match identifier {
-            0x01 => Self::PayloadFormatIndicator(reader.byte()?),
+            0x01 => Self::PayloadFormatIndicator(flag(reader)?),
             0x02 => Self::MessageExpiryInterval(reader.four_byte_integer()?),
             0x03 => Self::ContentType(reader.string()?),
             0x08 => Self::ResponseTopic(reader.string()?),
@@ -135,9 +136,9 @@ impl<'a> Property<'a> {
             0x13 => Self::ServerKeepAlive(reader.two_byte_integer()?),
             0x15 => Self::AuthenticationMethod(reader.string()?),
             0x16 => Self::AuthenticationData(reader.binary_data()?),
-            0x17 => Self::RequestProblemInformation(reader.byte()?),
+            0x17 => Self::RequestProblemInformation(flag(reader)?),
             0x18 => Self::WillDelayInterval(reader.four_byte_integer()?),
-            0x19 => Self::RequestResponseInformation(reader.byte()?),
+            0x19 => Self::RequestResponseInformation(flag(reader)?),
             0x1a => Self::ResponseInformation(reader.string()?),
             0x1c => Self::ServerReference(reader.string()?),
             0x1f => Self::ReasonString(reader.string()?),
@@ -145,12 +146,12 @@ impl<'a> Property<'a> {
             0x22 => Self::TopicAliasMaximum(reader.two_byte_integer()?),
             0x23 => Self::TopicAlias(reader.two_byte_integer()?),
             0x24 => Self::MaximumQoS(reader.byte()?),
-            0x25 => Self::RetainAvailable(reader.byte()?),
+            0x25 => Self::RetainAvailable(flag(reader)?),
             0x26 => Self::UserProperty(reader.string()?, reader.string()?),
             0x27 => Self::MaximumPacketSize(reader.four_byte_integer()?),
-            0x28 => Self::WildcardSubscriptionAvailable(reader.byte()?),
-            0x29 => Self::SubscriptionIdentifierAvailable(reader.byte()?),
-            0x2a => Self::SharedSubscriptionAvailable(reader.byte()?),
+            0x28 => Self::WildcardSubscriptionAvailable(flag(reader)?),
+            0x29 => Self::SubscriptionIdentifierAvailable(flag(reader)?),
+            0x2a => Self::SharedSubscriptionAvailable(flag(reader)?),
             _ => return Err(reader.error(DecodeErrorKind::UnknownProperty)),
         })
     }
@@ -165,11 +166,8 @@ impl<'a> Property<'a> {
             Self::ResponseTopic(topic) if topic::validate_topic_name(topic).is_err() => {
                 Some(DecodeErrorKind::ResponseTopicInvalid)
             }
-            // All properties of one byte are 0 or 1.
-            _ => match self.value() {
-                Value::Byte(2..) => Some(DecodeErrorKind::InvalidFlagProperty),
-                _ => None,
-            },
+            Self::MaximumQoS(2..) => Some(DecodeErrorKind::InvalidFlagProperty),
+            _ => None,
         }
     }
 
@@ -210,5 +208,15 @@ impl Value<'_> {
                 Ok(prefixed_len(name.as_bytes())? + prefixed_len(value.as_bytes())?)
             }
         }
+    }
+}
+
+/// A byte that means yes or no; another value is a Protocol Error.
+fn flag(reader: &mut Reader<'_>) -> Result<bool, DecodeError> {
+    let start = *reader;
+    match reader.byte()? {
+        0 => Ok(false),
+        1 => Ok(true),
+        _ => Err(start.error(DecodeErrorKind::InvalidFlagProperty)),
     }
 }
