@@ -13,9 +13,10 @@
 //! 3. sets its timer to [`Connection::next_timeout`], which calls [`Connection::handle_timeout`];
 //! 4. reads if and only if [`Connection::wants_input`], and passes the bytes to [`Connection::receive`].
 //!
-//! It never waits in the middle of this. When it does so for every connection, and one timer calls
-//! [`Hub::handle_timeout`] at [`Hub::next_timeout`], then everything the broker owes to anybody is in a transport, in
-//! an outbox that the transport does not empty, in the queue of a Session, or waits for a time that a timer is set to.
+//! It never waits in the middle of this. When it does so for every connection, and one timer (moved forward by
+//! [`Hub::set_timer_waker`]) calls [`Hub::handle_timeout`] at [`Hub::next_timeout`], then everything the broker owes to
+//! anybody is in a transport, in an outbox that the transport does not empty, in the queue of a Session, or waits for
+//! a time that a timer is set to.
 //!
 //! # Who owns what
 //!

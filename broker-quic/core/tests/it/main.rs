@@ -7,6 +7,7 @@ mod errors;
 mod hostile;
 mod limits;
 mod net;
+mod policy;
 mod qos;
 mod retain;
 mod session;
