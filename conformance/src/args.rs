@@ -98,7 +98,10 @@ impl Selection {
 /// The options of `run`.
 #[derive(Debug, Args)]
 pub struct RunArguments {
-    /// Brokers: mqtt://HOST[:PORT], quic://HOST[:PORT]; the embedded broker if left out
+    /// The brokers to judge; the embedded one if empty.
+    #[arg(
+        help = "Brokers: mqtt://HOST[:PORT], quic://HOST[:PORT]; the embedded broker if left out"
+    )]
     #[arg(value_name = "URL", value_parser = parse_target)]
     pub urls: Vec<Endpoint>,
     /// Which scenarios.
@@ -119,9 +122,12 @@ pub struct RunArguments {
     /// Write the report as JUnit XML to this file
     #[arg(long, value_name = "FILE")]
     pub junit: Option<PathBuf>,
-    /// Known deviations, one a line: SCENARIO [VERSION] [TRANSPORT] : REASON
-    ///
-    /// An entry that passes makes the run fail, so that the file only shrinks. Lines that begin with # are comments.
+    /// The file of known deviations.
+    #[arg(help = "Known deviations, one a line: SCENARIO [VERSION] [TRANSPORT] : REASON")]
+    #[arg(
+        long_help = "Known deviations, one a line: SCENARIO [VERSION] [TRANSPORT] : REASON\n\n\
+        An entry that passes makes the run fail, so that the file only shrinks. Lines that begin with # are comments."
+    )]
     #[arg(long, value_name = "FILE")]
     pub baseline: Option<PathBuf>,
 }

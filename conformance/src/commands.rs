@@ -11,12 +11,15 @@ use std::{
     path::Path,
 };
 
+use miette::Diagnostic as _;
+
 use crate::{
     args::{Arguments, Command, Selection},
     catalogue::Catalogue,
     exit_code::ExitCode,
     library::{Chosen, Library, LibraryError},
     runner::Job,
+    scenario::ScenarioFileError,
 };
 
 /// Why a command could not do its work.
@@ -48,13 +51,27 @@ impl From<io::Error> for Failure {
 impl From<LibraryError> for Failure {
     fn from(error: LibraryError) -> Self {
         match error {
-            LibraryError::File(error) => {
-                // The report with carets.
-                Self::usage(format!("{:?}", miette::Report::new(*error)))
-            }
+            LibraryError::File(error) => Self::usage(with_carets(&error)),
             LibraryError::Twice { .. } => Self::usage(error.to_string()),
         }
     }
+}
+
+/// Everything that is wrong with a scenario file, each with the place shown.
+fn with_carets(error: &ScenarioFileError) -> String {
+    let handler = miette::GraphicalReportHandler::new();
+    let count = error.problems.len();
+    let mut text = format!(
+        "{} has {count} problem{}\n",
+        error.file,
+        if count == 1 { "" } else { "s" }
+    );
+    for problem in error.related().into_iter().flatten() {
+        if handler.render_report(&mut text, problem).is_err() {
+            return error.to_string();
+        }
+    }
+    text
 }
 
 /// Does what the arguments say; messages go to standard error.

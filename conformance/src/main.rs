@@ -1,3 +1,10 @@
 //! The command `quince-conformance`.
 
-fn main() {}
+use std::process::ExitCode;
+
+use clap::Parser as _;
+use quince_conformance::{args::Arguments, commands};
+
+fn main() -> ExitCode {
+    commands::execute(&Arguments::parse()).into()
+}
