@@ -37,17 +37,11 @@ pub const fn error_response(
     state: ConnectionState,
 ) -> ErrorResponse {
     match (version, state) {
-        (None, ConnectionState::AwaitingConnect) => match error.kind {
+        (None | Some(Version::V3_1_1), ConnectionState::AwaitingConnect) => match error.kind {
             DecodeErrorKind::UnsupportedProtocolVersion => {
                 ErrorResponse::ConnAck(ConnectReturnCode::UNACCEPTABLE_PROTOCOL_VERSION.0)
             }
             // Whoever does not speak MQTT is not told that this is a server of it.
-            _ => ErrorResponse::Close,
-        },
-        (Some(Version::V3_1_1), ConnectionState::AwaitingConnect) => match error.kind {
-            DecodeErrorKind::UnsupportedProtocolVersion => {
-                ErrorResponse::ConnAck(ConnectReturnCode::UNACCEPTABLE_PROTOCOL_VERSION.0)
-            }
             _ => ErrorResponse::Close,
         },
         (Some(Version::V5_0), ConnectionState::AwaitingConnect) => {

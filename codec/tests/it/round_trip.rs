@@ -1,0 +1,95 @@
+//! Decoding undoes encoding, encoding is canonical, and no bytes make decoding panic.
+
+use bytes::Bytes;
+use proptest::collection::vec;
+use proptest::prelude::*;
+use quince_codec::{Frame, Framer, Version};
+
+use crate::bytes_to::frame;
+use crate::specimen::specimen;
+
+/// Takes everything out of a decoded packet that is read lazily.
+fn read_all(frame: &Frame, version: Version) -> Option<String> {
+    frame
+        .decode(version)
+        .ok()
+        .map(|packet| format!("{packet:?}"))
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 2048, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn decoding_undoes_encoding(specimen in specimen()) {
+        specimen.with(|packet| {
+            let bytes = packet.to_bytes(specimen.version).unwrap();
+            prop_assert_eq!(packet.encoded_len(specimen.version), Ok(bytes.len()));
+            let frame = frame(&bytes);
+            prop_assert_eq!(frame.packet_type(), Some(packet.packet_type()));
+            prop_assert_eq!(frame.decode(specimen.version), Ok(packet));
+            Ok(())
+        })?;
+    }
+
+    /// A packet that has lost its end, or has a byte too many, is not taken for a whole one.
+    #[test]
+    fn a_packet_without_its_end_is_not_taken_for_one(specimen in specimen(), at in any::<prop::sample::Index>()) {
+        let bytes = specimen.with(|packet| packet.to_bytes(specimen.version).unwrap());
+        let cut = at.index(bytes.len());
+        prop_assert!(Frame::parse(bytes.slice(..cut)).is_err());
+        let mut longer = bytes.to_vec();
+        longer.push(0);
+        prop_assert!(Frame::parse(longer.into()).is_err());
+    }
+
+    /// What differs in one byte from a packet decodes or not, but what decodes encodes to a fixed point.
+    #[test]
+    fn encoding_is_canonical(specimen in specimen(), at in any::<prop::sample::Index>(), byte in any::<u8>()) {
+        let mut bytes = specimen.with(|packet| packet.to_bytes(specimen.version).unwrap()).to_vec();
+        let at = at.index(bytes.len());
+        bytes[at] = byte;
+        let Ok(frame) = Frame::parse(bytes.into()) else { return Ok(()) };
+        for version in Version::ALL {
+            let Ok(packet) = frame.decode(version) else { continue };
+            let canonical = packet.to_bytes(version).unwrap();
+            prop_assert!(canonical.len() <= frame.bytes().len());
+            let again = Frame::parse(canonical.clone()).unwrap();
+            let decoded = again.decode(version).unwrap();
+            prop_assert_eq!(decoded, packet);
+            prop_assert_eq!(decoded.to_bytes(version).unwrap(), canonical);
+        }
+    }
+
+    #[test]
+    fn no_bytes_make_it_panic(bytes in vec(any::<u8>(), 0..200), small in any::<bool>()) {
+        let mut framer = Framer::new(if small { 20 } else { u32::MAX });
+        framer.push(&bytes);
+        while let Ok(Some(frame)) = framer.next_frame() {
+            for version in Version::ALL {
+                read_all(&frame, version);
+            }
+            let _ = frame.connect_version();
+        }
+    }
+
+    /// Any body under a right header gets further than any bytes.
+    #[test]
+    fn no_body_makes_it_panic(first in any::<u8>(), body in vec(prop_oneof![0..4_u8, any::<u8>()], 0..100)) {
+        let mut bytes = vec![first, u8::try_from(body.len()).unwrap()];
+        bytes.extend_from_slice(&body);
+        let frame = frame(&bytes);
+        for version in Version::ALL {
+            read_all(&frame, version);
+        }
+    }
+}
+
+#[test]
+fn slices_of_a_frame_share_its_bytes() {
+    let frame = frame(b"\x30\x05\x00\x01tab");
+    let body = frame.slice_of(&frame.body()[3..]);
+    assert_eq!(body, "ab");
+    assert_eq!(body.as_ptr(), frame.body()[3..].as_ptr());
+    let elsewhere = Bytes::from_static(b"elsewhere");
+    assert_eq!(frame.slice_of(&elsewhere), elsewhere);
+}

@@ -1,0 +1,311 @@
+//! Packets of every type and version by chance, for the property tests.
+
+use proptest::collection::vec;
+use proptest::option;
+use proptest::prelude::*;
+use quince_codec::property::{Place, TABLE};
+use quince_codec::{
+    Acknowledgement, Auth, ConnAck, Connect, Disconnect, FilterList, Packet, PacketId, PacketType,
+    Property, PropertyList, Publish, QoS, ReasonCode, RetainHandling, SubAck, Subscribe,
+    SubscriptionList, SubscriptionOptions, UnsubAck, Unsubscribe, Version, Will,
+};
+
+/// What a packet is put together from; every field is there, and each packet type takes what it needs.
+#[derive(Clone, Debug)]
+pub(crate) struct Specimen {
+    pub(crate) version: Version,
+    packet_type: PacketType,
+    numbers: (u16, u16, u8),
+    flags: (bool, bool),
+    qos: QoS,
+    topic: String,
+    text: String,
+    user_name: Option<String>,
+    payload: Vec<u8>,
+    password: Option<Vec<u8>>,
+    properties: PropertyList,
+    will: Option<(QoS, bool, PropertyList)>,
+    filters: Vec<(String, SubscriptionOptions)>,
+    codes: Vec<u8>,
+}
+
+pub(crate) fn specimen() -> impl Strategy<Value = Specimen> {
+    let kinds = (
+        prop::sample::select(&Version::ALL[..]),
+        prop::sample::select(&PacketType::ALL[..]),
+    );
+    kinds
+        .prop_filter("3.1.1 has no AUTH", |kinds| {
+            *kinds != (Version::V3_1_1, PacketType::Auth)
+        })
+        .prop_flat_map(|(version, packet_type)| {
+            let texts = (topic_name(), text(), option::of(text()));
+            let data = (vec(any::<u8>(), 0..300), option::of(vec(any::<u8>(), 0..9)));
+            let properties = (
+                properties(version, Place::Packet(packet_type)),
+                option::of((qos(), any::<bool>(), properties(version, Place::Will))),
+            );
+            let lists = (
+                vec((text(), options(version)), 1..4),
+                vec(any::<prop::sample::Index>(), 1..4),
+            );
+            let numbers = (1..=u16::MAX, any::<u16>(), any::<prop::sample::Index>());
+            (
+                texts,
+                data,
+                properties,
+                lists,
+                numbers,
+                any::<(bool, bool)>(),
+                qos(),
+            )
+                .prop_map(
+                    move |(texts, data, properties, lists, numbers, flags, qos)| {
+                        let allowed = codes(version, packet_type);
+                        let code = |index: prop::sample::Index| index.get(&allowed).to_owned();
+                        Specimen {
+                            version,
+                            packet_type,
+                            numbers: (numbers.0, numbers.1, code(numbers.2)),
+                            flags,
+                            qos,
+                            topic: texts.0,
+                            text: texts.1,
+                            password: data
+                                .1
+                                .filter(|_| version == Version::V5_0 || texts.2.is_some()),
+                            user_name: texts.2,
+                            payload: data.0,
+                            properties: properties.0,
+                            will: properties.1,
+                            filters: lists.0,
+                            codes: lists.1.into_iter().map(code).collect(),
+                        }
+                    },
+                )
+        })
+}
+
+/// The codes that a packet may carry, or 0 where it carries none.
+fn codes(version: Version, packet_type: PacketType) -> Vec<u8> {
+    let allowed = ReasonCode::TABLE
+        .iter()
+        .map(|row| row.code)
+        .filter(|code| code.allowed_in(packet_type));
+    match (version, packet_type) {
+        (Version::V3_1_1, PacketType::ConnAck) => (0..=5).collect(),
+        (Version::V3_1_1, PacketType::SubAck) => vec![0, 1, 2, 0x80],
+        (Version::V3_1_1, _) => vec![0],
+        (Version::V5_0, _) => {
+            let allowed: Vec<u8> = allowed.map(|code| code.0).collect();
+            if allowed.is_empty() { vec![0] } else { allowed }
+        }
+    }
+}
+
+fn qos() -> impl Strategy<Value = QoS> {
+    prop::sample::select(&[QoS::AtMostOnce, QoS::AtLeastOnce, QoS::ExactlyOnce][..])
+}
+
+/// Texts without U+0000.
+fn text() -> impl Strategy<Value = String> {
+    prop_oneof![4 => "[ -~]{0,12}", 1 => "[^\\x00]{0,40}"]
+}
+
+fn topic_name() -> impl Strategy<Value = String> {
+    "[^\\x00+#]{1,12}"
+}
+
+fn options(version: Version) -> impl Strategy<Value = SubscriptionOptions> {
+    (qos(), any::<(bool, bool)>(), 0_u8..3).prop_map(
+        move |(qos, (no_local, retain_as_published), handling)| match version {
+            Version::V3_1_1 => SubscriptionOptions {
+                qos,
+                ..SubscriptionOptions::default()
+            },
+            Version::V5_0 => SubscriptionOptions {
+                qos,
+                no_local,
+                retain_as_published,
+                retain_handling: RetainHandling::try_from(handling).unwrap(),
+            },
+        },
+    )
+}
+
+fn properties(version: Version, place: Place) -> impl Strategy<Value = PropertyList> {
+    let most = if version == Version::V5_0 { 8 } else { 0 };
+    let value = (
+        any::<prop::sample::Index>(),
+        1..=268_435_455_u32,
+        text(),
+        topic_name(),
+    );
+    vec(value, 0..=most).prop_map(move |values| {
+        let rows: Vec<_> = TABLE
+            .iter()
+            .filter(|row| row.places.contains(&place))
+            .collect();
+        let mut list = PropertyList::new();
+        let mut used = Vec::new();
+        for (index, number, text, topic) in values.iter().filter(|_| !rows.is_empty()) {
+            let row = index.get(&rows);
+            if !used.contains(&row.identifier) || row.repeatable.contains(&place) {
+                used.push(row.identifier);
+                list.push(property(row.identifier, *number, text, topic));
+            }
+        }
+        // Where Authentication Data is allowed it needs a method, and AUTH always does.
+        let needs_method = used.contains(&0x16) || place == Place::Packet(PacketType::Auth);
+        if needs_method && !used.contains(&0x15) {
+            list.push(Property::AuthenticationMethod("method"));
+        }
+        list
+    })
+}
+
+/// The property of that identifier, with a value that is allowed.
+fn property<'a>(identifier: u8, number: u32, text: &'a str, topic: &'a str) -> Property<'a> {
+    let short = u16::try_from(number >> 16 | 1).unwrap();
+    let flag = number % 2 == 1;
+    match identifier {
+        0x01 => Property::PayloadFormatIndicator(flag),
+        0x02 => Property::MessageExpiryInterval(number),
+        0x03 => Property::ContentType(text),
+        0x08 => Property::ResponseTopic(topic),
+        0x09 => Property::CorrelationData(text.as_bytes()),
+        0x0b => Property::SubscriptionIdentifier(number),
+        0x11 => Property::SessionExpiryInterval(number),
+        0x12 => Property::AssignedClientIdentifier(text),
+        0x13 => Property::ServerKeepAlive(short),
+        0x15 => Property::AuthenticationMethod(text),
+        0x16 => Property::AuthenticationData(text.as_bytes()),
+        0x17 => Property::RequestProblemInformation(flag),
+        0x18 => Property::WillDelayInterval(number),
+        0x19 => Property::RequestResponseInformation(flag),
+        0x1a => Property::ResponseInformation(text),
+        0x1c => Property::ServerReference(text),
+        0x1f => Property::ReasonString(text),
+        0x21 => Property::ReceiveMaximum(short),
+        0x22 => Property::TopicAliasMaximum(short),
+        0x23 => Property::TopicAlias(short),
+        0x24 => Property::MaximumQoS(u8::from(flag)),
+        0x25 => Property::RetainAvailable(flag),
+        0x26 => Property::UserProperty(topic, text),
+        0x27 => Property::MaximumPacketSize(number),
+        0x28 => Property::WildcardSubscriptionAvailable(flag),
+        0x29 => Property::SubscriptionIdentifierAvailable(flag),
+        0x2a => Property::SharedSubscriptionAvailable(flag),
+        _ => panic!("property {identifier:02x} is not in the table"),
+    }
+}
+
+impl Specimen {
+    /// Hands out the packet.
+    pub(crate) fn with<R>(&self, use_packet: impl FnOnce(Packet<'_>) -> R) -> R {
+        let mut subscriptions = SubscriptionList::new();
+        let mut filters = FilterList::new();
+        for (filter, options) in &self.filters {
+            subscriptions.push(filter, *options);
+            filters.push(filter);
+        }
+        use_packet(self.packet(&subscriptions, &filters))
+    }
+
+    fn packet<'a>(
+        &'a self,
+        subscriptions: &'a SubscriptionList,
+        filters: &'a FilterList,
+    ) -> Packet<'a> {
+        let packet_id = PacketId::new(self.numbers.0).unwrap();
+        let properties = self.properties.as_properties();
+        let reason_code = ReasonCode(self.numbers.2);
+        let acknowledgement = Acknowledgement {
+            packet_id,
+            reason_code,
+            properties,
+        };
+        let codes = &self.codes[..];
+        match self.packet_type {
+            PacketType::Connect => Packet::Connect(self.connect()),
+            PacketType::ConnAck => Packet::ConnAck(ConnAck {
+                session_present: self.flags.0 && reason_code == ReasonCode::SUCCESS,
+                code: reason_code.0,
+                properties,
+            }),
+            PacketType::Publish => Packet::Publish(Publish {
+                dup: self.flags.0 && self.qos != QoS::AtMostOnce,
+                qos: self.qos,
+                retain: self.flags.1,
+                topic: if properties.topic_alias().is_some() && self.flags.1 {
+                    ""
+                } else {
+                    &self.topic
+                },
+                packet_id: (self.qos != QoS::AtMostOnce).then_some(packet_id),
+                properties,
+                payload: &self.payload,
+            }),
+            PacketType::PubAck => Packet::PubAck(acknowledgement),
+            PacketType::PubRec => Packet::PubRec(acknowledgement),
+            PacketType::PubRel => Packet::PubRel(acknowledgement),
+            PacketType::PubComp => Packet::PubComp(acknowledgement),
+            PacketType::Subscribe => Packet::Subscribe(Subscribe {
+                packet_id,
+                properties,
+                subscriptions: subscriptions.as_ref(),
+            }),
+            PacketType::SubAck => Packet::SubAck(SubAck {
+                packet_id,
+                properties,
+                codes,
+            }),
+            PacketType::Unsubscribe => Packet::Unsubscribe(Unsubscribe {
+                packet_id,
+                properties,
+                filters: filters.as_ref(),
+            }),
+            PacketType::UnsubAck => {
+                let codes = if self.version == Version::V5_0 {
+                    codes
+                } else {
+                    &[]
+                };
+                Packet::UnsubAck(UnsubAck {
+                    packet_id,
+                    properties,
+                    codes,
+                })
+            }
+            PacketType::PingReq => Packet::PingReq,
+            PacketType::PingResp => Packet::PingResp,
+            PacketType::Disconnect => Packet::Disconnect(Disconnect {
+                reason_code,
+                properties,
+            }),
+            PacketType::Auth => Packet::Auth(Auth {
+                reason_code,
+                properties,
+            }),
+        }
+    }
+
+    fn connect(&self) -> Connect<'_> {
+        Connect {
+            version: self.version,
+            clean_start: self.flags.0,
+            keep_alive: self.numbers.1,
+            properties: self.properties.as_properties(),
+            client_id: &self.text,
+            will: self.will.as_ref().map(|(qos, retain, properties)| Will {
+                qos: *qos,
+                retain: *retain,
+                properties: properties.as_properties(),
+                topic: &self.topic,
+                payload: &self.payload,
+            }),
+            user_name: self.user_name.as_deref(),
+            password: self.password.as_deref(),
+        }
+    }
+}

@@ -1,0 +1,173 @@
+//! Every rule by which one packet is refused: an example, its nearest twin that is accepted, and what follows.
+
+use std::fmt::Write as _;
+
+use quince_codec::{
+    ConnectionState, DecodeError, DecodeErrorKind, ErrorResponse, Framer, PacketType,
+    Version::{self, V3_1_1, V5_0},
+    error_response,
+};
+
+use crate::bytes_to::hex;
+
+/// Limit of the framer in these tests.
+const MAX_PACKET_SIZE: u32 = 64;
+
+/// The rules, in columns that the file explains.
+const RULES: &str = include_str!("strictness.txt");
+
+struct Rule {
+    version: Version,
+    refused: &'static str,
+    twin: &'static str,
+    /// Kind and offset.
+    error: &'static str,
+    answer: &'static str,
+}
+
+fn rules() -> impl Iterator<Item = Rule> {
+    RULES
+        .lines()
+        .filter(|line| !line.is_empty() && !line.starts_with('#'))
+        .map(|line| {
+            let columns: Vec<&str> = line.split('|').map(str::trim).collect();
+            let [version, refused, twin, error, answer] = columns[..] else {
+                panic!("not five columns: {line}")
+            };
+            Rule {
+                version: version.parse().unwrap(),
+                refused,
+                twin,
+                error,
+                answer,
+            }
+        })
+}
+
+/// What differs between the versions: the same bytes, accepted in one and refused in the other.
+const ONLY_IN: &[(Version, &str)] = &[
+    (V3_1_1, "c0 8000"),
+    (V5_0, "f0 00"),
+    (V5_0, "40 03 0001 10"),
+    (V5_0, "e0 01 04"),
+    (V5_0, "82 07 0001 00 0001 74 2c"),
+    (V3_1_1, "30 03 000174"),
+    (V5_0, "30 06 0000 03 23 0001"),
+];
+
+fn decode(bytes: &str, version: Version) -> Result<(), (DecodeError, Option<Version>)> {
+    let mut framer = Framer::new(MAX_PACKET_SIZE);
+    framer.push(&hex(bytes));
+    let frame = framer
+        .next_frame()
+        .map_err(|error| (error, Some(version)))?
+        .unwrap_or_else(|| panic!("{bytes} is short"));
+    let known = if frame.packet_type() == Some(PacketType::Connect) {
+        frame.connect_version()
+    } else {
+        Some(version)
+    };
+    frame
+        .decode(version)
+        .map(|_| ())
+        .map_err(|error| (error, known))
+}
+
+fn answer(error: DecodeError, version: Option<Version>) -> String {
+    let state = match error.packet_type {
+        Some(PacketType::Connect) => ConnectionState::AwaitingConnect,
+        _ => ConnectionState::Connected,
+    };
+    match error_response(error, version, state) {
+        ErrorResponse::ConnAck(code) => format!("CONNACK {code:02x}"),
+        ErrorResponse::Disconnect(code) => format!("DISCONNECT {:02x}", code.0),
+        ErrorResponse::Close => "close".to_owned(),
+    }
+}
+
+#[test]
+fn every_rule_refuses_its_example_and_accepts_the_twin() {
+    let mut words = String::new();
+    for rule in rules() {
+        let name = format!("{} in {}: {}", rule.error, rule.version, rule.refused);
+        let Err((error, known)) = decode(rule.refused, rule.version) else {
+            panic!("accepted: {name}")
+        };
+        assert_eq!(
+            format!("{:?} {}", error.kind, error.offset),
+            rule.error,
+            "{name}"
+        );
+        assert_eq!(answer(error, known), rule.answer, "{name}");
+        assert_eq!(
+            decode(rule.twin, rule.version),
+            Ok(()),
+            "the twin of {name}"
+        );
+        writeln!(
+            words,
+            "{} | {} | {error} | {}",
+            rule.version, rule.refused, rule.answer
+        )
+        .unwrap();
+    }
+    insta::assert_snapshot!(words);
+}
+
+#[test]
+fn every_kind_of_error_has_a_rule() {
+    for kind in DecodeErrorKind::ALL {
+        let name = format!("{kind:?}");
+        assert!(
+            rules().any(|rule| rule.error.split(' ').next() == Some(&name)),
+            "{name}"
+        );
+    }
+}
+
+#[test]
+fn the_versions_differ_where_they_should() {
+    for &(version, bytes) in ONLY_IN {
+        for other in Version::ALL {
+            assert_eq!(
+                decode(bytes, other).is_ok(),
+                other == version,
+                "{bytes} in {other}"
+            );
+        }
+    }
+}
+
+/// CONNECT goes by its own version, and a password may stand alone from 5.0 on.
+#[test]
+fn connect_tells_its_version() {
+    let alone = "10 0f 0004 4d515454 05 42 0000 00 0000 0000";
+    for version in Version::ALL {
+        assert_eq!(decode(alone, version), Ok(()));
+        assert_eq!(
+            decode("10 0c 0004 4d515454 04 02 0000 0000", version),
+            Ok(())
+        );
+    }
+}
+
+/// Bad Topic Filters are the server's to answer, one by one.
+#[test]
+fn bad_filters_are_left_to_the_caller() {
+    for bytes in [
+        "82 06 0001 00 0000 00",
+        "82 08 0001 00 0002 2361 00",
+        "a2 07 0001 00 0002 2b2b",
+    ] {
+        assert_eq!(decode(bytes, V5_0), Ok(()), "{bytes}");
+    }
+}
+
+/// An empty Client Identifier without Clean Session too [MQTT3-3.1.3-8].
+#[test]
+fn an_empty_client_identifier_is_left_to_the_caller() {
+    assert_eq!(
+        decode("10 0c 0004 4d515454 04 00 0000 0000", V3_1_1),
+        Ok(())
+    );
+}
