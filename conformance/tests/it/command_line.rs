@@ -345,3 +345,48 @@ fn a_broker_that_dies_is_told_with_the_last_bytes_sent() {
         assert!(ended.out.contains(part), "{part}: {}", ended.out);
     }
 }
+
+#[test]
+#[cfg(feature = "embedded")]
+fn without_a_url_the_embedded_broker_is_judged_over_tcp_and_quic() {
+    let json = file("embedded.json", "");
+    let scenario = scenario_file("embedded.kdl");
+    let ended = suite(&["replay", &scenario, "--json", &json.display().to_string()]);
+    assert_eq!(ended.code, Some(0), "{}{}", ended.out, ended.error);
+    assert!(
+        ended.out.contains("PUBACK id=7"),
+        "replay shows what crossed the wire: {}",
+        ended.out
+    );
+    let report: serde_json::Value =
+        serde_json::from_str(&fs::read_to_string(json).expect("written")).expect("JSON");
+    assert_eq!(report["targets"][0]["transport"], "tcp");
+    assert_eq!(report["targets"][1]["transport"], "quic");
+    assert_eq!(report["summary"]["pass"], 4);
+}
+
+#[test]
+#[cfg(feature = "embedded")]
+fn every_statement_is_a_row() {
+    let json = file("statements.json", "");
+    let ended = suite(&["statements", "--json", &json.display().to_string()]);
+    assert_eq!(ended.code, Some(0), "{}", ended.error);
+    assert_eq!(ended.out.lines().count(), 491 + 1);
+    let rows: Vec<serde_json::Map<String, serde_json::Value>> =
+        serde_json::from_str(&fs::read_to_string(json).expect("written")).expect("JSON");
+    assert_eq!(rows.len(), 491);
+    for row in &rows {
+        let fields: Vec<&str> = row.keys().map(String::as_str).collect();
+        assert_eq!(fields, ["covered", "id", "level", "proven", "why_not"]);
+        // A fault is only looked at after its scenario passed.
+        assert!(row["covered"] == true || row["proven"] == false, "{row:?}");
+    }
+    let row = |id: &str| rows.iter().find(|row| row["id"] == id).expect(id);
+    assert_eq!(row("MQTT5-3.1.2-20")["covered"], false);
+    assert!(
+        row("MQTT5-3.1.2-20")["why_not"]
+            .as_str()
+            .is_some_and(|why| why.starts_with("binds the client"))
+    );
+    assert_eq!(row("X5-21")["level"], "SHOULD");
+}

@@ -179,11 +179,18 @@ fn what_had_sent_nothing_is_played_again() {
     // It is dead before anything was sent, and dies once more when the first job is played.
     let arena = Fake::new(&["s/n-1"], true);
     arena.alive.set(false);
-    let jobs = jobs(3);
+    let jobs = jobs(4);
     let outcomes = run(&arena, &jobs, 3);
     let verdicts: Vec<Verdict> = outcomes.iter().map(|outcome| outcome.verdict).collect();
-    assert_eq!(verdicts, [Verdict::Fail, Verdict::Pass, Verdict::Pass]);
-    assert!(arena.played.borrow().len() > 3);
+    assert_eq!(
+        verdicts,
+        [Verdict::Fail, Verdict::Pass, Verdict::Pass, Verdict::Pass]
+    );
+    assert_eq!(
+        arena.played.borrow()[3..],
+        ["s/n-1", "s/n-2", "s/n-3", "s/n-4"],
+        "in order"
+    );
 }
 
 #[test]
