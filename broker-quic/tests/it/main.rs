@@ -1,0 +1,6 @@
+//! The broker over real sockets on loopback, and the daemon as a process.
+
+mod daemon;
+mod peer;
+mod settings;
+mod transports;

@@ -1,0 +1,1 @@
+//! Nothing but the tests: foreign clients against a running `quince-broker`.
