@@ -33,7 +33,7 @@ pub struct Config {
     pub client_id_length: usize,
     /// User Properties of one packet.
     pub user_properties: usize,
-    /// QoS 1 and 2 messages in flight per direction; announced as Receive Maximum.
+    /// QoS 1 and 2 messages in flight per direction, at least 1; announced as Receive Maximum.
     pub receive_maximum: u16,
     /// Topic Aliases per direction; announced as Topic Alias Maximum.
     pub topic_alias_maximum: u16,
@@ -49,7 +49,7 @@ pub struct Config {
     pub retained_messages: usize,
     /// Allocated bytes of all retained messages.
     pub retained_bytes: usize,
-    /// Allocated bytes of all messages the process holds.
+    /// Allocated bytes of all messages, Will Messages included, that the process holds.
     pub buffered_bytes: usize,
     /// Bytes in one connection's outbox above which it takes no further packet.
     pub outbox_bytes: usize,
