@@ -9,7 +9,7 @@ use tokio::sync::Mutex;
 use crate::{
     link::socket::SocketLink,
     player::{PlayOptions, play},
-    preflight::{self, Silent},
+    preflight::{self, Answered, Silent},
     runner::{Arena, Job},
     verdict::Outcome,
 };
@@ -43,12 +43,23 @@ impl SocketArena {
     /// # Errors
     /// [`Silent`] if nothing answers in time.
     pub async fn preflight(&self) -> Result<String, Silent> {
-        self.ask(preflight::PATIENCE).await
+        Ok(self.ask(preflight::PATIENCE).await?.name().await)
     }
 
-    async fn ask(&self, within: Duration) -> Result<String, Silent> {
+    async fn ask(&self, within: Duration) -> Result<Answered, Silent> {
         let _one_at_a_time = self.asking.lock().await;
         preflight::wait_for_answer(&self.dialer, &self.endpoint, &self.versions, within).await
+    }
+
+    async fn responds(&self, within: Duration) -> bool {
+        match self.ask(within).await {
+            Ok(answered) => {
+                // Nobody needs to wait for the goodbye.
+                tokio::task::spawn_local(answered.end());
+                true
+            }
+            Err(_) => false,
+        }
     }
 }
 
@@ -67,10 +78,10 @@ impl Arena for SocketArena {
     }
 
     async fn answers(&self) -> bool {
-        self.ask(GONE).await.is_ok()
+        self.responds(GONE).await
     }
 
     async fn comes_back(&self) -> bool {
-        self.ask(preflight::PATIENCE).await.is_ok()
+        self.responds(preflight::PATIENCE).await
     }
 }

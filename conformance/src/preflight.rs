@@ -36,7 +36,7 @@ pub struct Silent {
     pub within: Duration,
 }
 
-/// Waits until the target answers CONNECT in one of these versions, and returns what it says of itself (empty if nothing).
+/// Waits until the target answers CONNECT in one of these versions, and returns the connection that was answered.
 ///
 /// Any CONNACK is an answer, a refusal too. Everything else (refused connections as well, for the broker may be starting) is
 /// tried again until `within` is over.
@@ -48,7 +48,7 @@ pub async fn wait_for_answer(
     endpoint: &Endpoint,
     versions: &[Version],
     within: Duration,
-) -> Result<String, Silent> {
+) -> Result<Answered, Silent> {
     let deadline = Instant::now() + within;
     let mut reason = "there was no time to try".to_owned();
     let mut attempts = 0;
@@ -60,11 +60,7 @@ pub async fn wait_for_answer(
         attempts += 1;
         let patience = deadline.min(Instant::now() + ATTEMPT);
         match timeout_at(patience, connect(dialer, endpoint, *version)).await {
-            Ok(Ok(mut caller)) => {
-                let name = timeout(NAME, caller.ask_name()).await.ok().flatten();
-                caller.transport.close().await;
-                return Ok(name.unwrap_or_default());
-            }
+            Ok(Ok(answered)) => return Ok(answered),
             Ok(Err(words)) => reason = words,
             Err(_) => reason = "no answer".to_owned(),
         }
@@ -78,19 +74,24 @@ pub async fn wait_for_answer(
     })
 }
 
-/// A connection that was answered.
-struct Caller {
+/// A connection whose CONNECT was answered.
+#[derive(Debug)]
+pub struct Answered {
     transport: Transport,
     version: Version,
     incoming: Vec<u8>,
 }
 
-async fn connect(dialer: &Dialer, endpoint: &Endpoint, version: Version) -> Result<Caller, String> {
+async fn connect(
+    dialer: &Dialer,
+    endpoint: &Endpoint,
+    version: Version,
+) -> Result<Answered, String> {
     let transport = dialer
         .dial(endpoint)
         .await
         .map_err(|error| error.to_string())?;
-    let mut caller = Caller {
+    let mut answered = Answered {
         transport,
         version,
         incoming: Vec::new(),
@@ -99,9 +100,9 @@ async fn connect(dialer: &Dialer, endpoint: &Endpoint, version: Version) -> Resu
     connect.put("client-id", Value::Text(unique_prefix()));
     connect.put("clean-start", Value::Flag(true));
     connect.put("keep-alive", Value::Number(30));
-    caller.send(&connect).await?;
-    match caller.next_packet().await {
-        Ok(packet) if packet[0] >> 4 == 2 => Ok(caller),
+    answered.send(&connect).await?;
+    match answered.next_packet().await {
+        Ok(packet) if packet[0] >> 4 == 2 => Ok(answered),
         Ok(packet) => Err(format!(
             "it answers with a packet that begins with 0x{:02x}",
             packet[0]
@@ -110,7 +111,21 @@ async fn connect(dialer: &Dialer, endpoint: &Endpoint, version: Version) -> Resu
     }
 }
 
-impl Caller {
+impl Answered {
+    /// What the target says of itself, empty if nothing; ends the connection.
+    pub async fn name(mut self) -> String {
+        let name = timeout(NAME, self.ask_name()).await.ok().flatten();
+        self.end().await;
+        name.unwrap_or_default()
+    }
+
+    /// Ends the connection in order.
+    pub async fn end(mut self) {
+        // A target that is gone by now needs no goodbye.
+        let _ = self.send(&Message::bare(PacketName::Disconnect)).await;
+        self.transport.close().await;
+    }
+
     async fn send(&mut self, message: &Message) -> Result<(), String> {
         let bytes = message.encode(self.version)?;
         self.transport

@@ -137,7 +137,7 @@ pub async fn run<A: Arena>(
                 waiting.push_front(index);
             }
         }
-        if !arena.comes_back().await {
+        if waiting.is_empty() || !arena.comes_back().await {
             break;
         }
         at_once = 1;
