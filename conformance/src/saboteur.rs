@@ -62,6 +62,17 @@ struct Connection {
     deaf: bool,
 }
 
+/// What becomes of the player's end of a connection.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum End {
+    /// The server does not see it.
+    Held,
+    /// It passes behind what was put before it.
+    Follows,
+    /// It passes as it is.
+    Passes,
+}
+
 /// A packet that passes at a time.
 struct Timer {
     due: u64,
@@ -371,11 +382,12 @@ impl<L: Link> Saboteur<L> {
             .push_back((id, Event::Closed("the connection was closed".to_owned())));
     }
 
-    /// What leaves before the player's end of a connection; whether the end is held back.
-    async fn outgoing_end(&mut self, id: LinkId) -> bool {
+    /// What leaves before the player's end of a connection, and what becomes of the end.
+    async fn outgoing_end(&mut self, id: LinkId) -> End {
         let (inserted, held) = self.at_the_end(id, Direction::Sent);
+        let inserted_any = !inserted.is_empty();
         let Some(connection) = self.connections.get_mut(&id) else {
-            return held;
+            return End::Passes;
         };
         let unfinished = std::mem::take(&mut connection.outbound);
         let late = std::mem::take(&mut connection.delayed_out);
@@ -384,7 +396,13 @@ impl<L: Link> Saboteur<L> {
             // A connection that is gone takes nothing; the player will see its end.
             let _ = self.inner.write(id, &packet).await;
         }
-        held
+        if held {
+            End::Held
+        } else if inserted_any {
+            End::Follows
+        } else {
+            End::Passes
+        }
     }
 
     async fn fire_timers(&mut self) {
@@ -456,25 +474,30 @@ impl<L: Link> Link for Saboteur<L> {
     }
 
     async fn finish(&mut self, id: LinkId) {
-        if !self.outgoing_end(id).await {
+        if self.outgoing_end(id).await != End::Held {
             self.inner.finish(id).await;
         }
     }
 
     async fn reset(&mut self, id: LinkId, code: u32) {
-        if !self.outgoing_end(id).await {
-            self.inner.reset(id, code).await;
+        match self.outgoing_end(id).await {
+            End::Held => {}
+            End::Follows => self.inner.finish(id).await,
+            End::Passes => self.inner.reset(id, code).await,
         }
     }
 
     async fn close(&mut self, id: LinkId) {
-        let held = self.outgoing_end(id).await;
+        let end = self.outgoing_end(id).await;
         self.ready.retain(|(of, _)| *of != id);
         if let Some(connection) = self.connections.get_mut(&id) {
             connection.deaf = true;
         }
-        if !held {
-            self.inner.close(id).await;
+        match end {
+            End::Held => {}
+            // An end at once could overtake what was put before it.
+            End::Follows => self.inner.finish(id).await,
+            End::Passes => self.inner.close(id).await,
         }
     }
 

@@ -93,6 +93,7 @@ impl<'a, L: Link> Player<'a, L> {
     /// All of these, in any order, and nothing else.
     pub(super) async fn unordered(&mut self, steps: &'a [Step]) -> Result<(), Stop> {
         let mut remaining: Vec<&'a Step> = steps.iter().collect();
+        self.begun.extend(remaining.iter().map(|step| step.id));
         let window = self.latest_of(&remaining)?;
         while !remaining.is_empty() {
             let clients: Vec<&str> = remaining

@@ -15,7 +15,7 @@ mod steps;
 mod translation;
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
@@ -83,6 +83,8 @@ pub struct Play {
     pub failed_at: Vec<String>,
     /// The step that failed, behind the blocks around it.
     pub failed_path: Vec<StepId>,
+    /// The steps that were begun.
+    pub begun: BTreeSet<StepId>,
     /// What kind of failure it was.
     pub failure: Option<FailureKind>,
 }
@@ -141,6 +143,7 @@ pub async fn play_in_detail<L: Link>(
         transcript: Vec::new(),
         trail: Vec::new(),
         path: Vec::new(),
+        begun: BTreeSet::new(),
         ended: BTreeMap::new(),
         arrivals: 0,
         sentinels: 0,
@@ -173,6 +176,7 @@ pub async fn play_in_detail<L: Link>(
         trail: player.trail,
         failed_at,
         failed_path,
+        begun: player.begun,
         failure,
     }
 }
@@ -242,6 +246,7 @@ struct Player<'a, L> {
     transcript: Vec<TranscriptEntry>,
     trail: Vec<TrailEntry>,
     path: Vec<&'a Step>,
+    begun: BTreeSet<StepId>,
     ended: BTreeMap<String, u64>,
     arrivals: u64,
     sentinels: u64,
@@ -357,15 +362,20 @@ impl<'a, L: Link> Player<'a, L> {
         }
     }
 
-    /// Writes bytes; that the connection is gone is no failure of its own, for what is expected next will tell.
+    /// Writes bytes, and keeps them in the trail.
     async fn write(&mut self, name: &str, bytes: &[u8]) -> Result<(), Stop> {
+        self.trace(name, format!("-> {}", hex(bytes)));
+        self.write_piece(name, bytes).await
+    }
+
+    /// Writes bytes; that the connection is gone is no failure of its own, for what is expected next will tell.
+    async fn write_piece(&mut self, name: &str, bytes: &[u8]) -> Result<(), Stop> {
         let id = self.open_link(name)?;
         let decoded = match Message::decode(bytes, self.version) {
             Ok(message) => message.describe(),
             Err(problem) => format!("not a well-formed packet: {problem}"),
         };
         self.record(name, Direction::Sent, bytes, decoded);
-        self.trace(name, format!("-> {}", hex(bytes)));
         if let Err(error) = self.link.write(id, bytes).await {
             self.note(
                 name,

@@ -37,6 +37,7 @@ impl<'a, L: Link> Player<'a, L> {
                 Work::Leave => self.leave(),
                 Work::Step(step) => {
                     self.path.push(step);
+                    self.begun.insert(step.id);
                     stack.push(Work::Leave);
                     match &step.action {
                         Action::Either(alternatives) => {
@@ -218,12 +219,14 @@ impl<'a, L: Link> Player<'a, L> {
         let now = usize::try_from(first.unwrap_or(u64::MAX))
             .unwrap_or(usize::MAX)
             .min(bytes.len());
+        // The trail keeps the packet whole, so that a prefix in it can be recognised.
+        self.trace(client, format!("-> {} bytes of {}", now, hex(&bytes)));
         self.client(client).rest = bytes[now..].to_vec();
         let size = usize::try_from(chunk.unwrap_or(u64::MAX))
             .unwrap_or(usize::MAX)
             .max(1);
         for piece in bytes[..now].chunks(size) {
-            self.write(client, piece).await?;
+            self.write_piece(client, piece).await?;
         }
         Ok(())
     }
@@ -241,7 +244,8 @@ impl<'a, L: Link> Player<'a, L> {
             .min(rest.len());
         let later = rest.split_off(now);
         self.client(client).rest = later;
-        self.write(client, &rest).await
+        self.trace(client, format!("-> {} bytes more", rest.len()));
+        self.write_piece(client, &rest).await
     }
 
     /// The packet that a template means, with the defaults of CONNECT.

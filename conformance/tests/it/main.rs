@@ -4,6 +4,10 @@ mod catalogue;
 mod command_line;
 mod language;
 mod player;
+#[cfg(feature = "embedded")]
+mod player_core;
+#[cfg(feature = "embedded")]
+mod player_socket;
 mod prove;
 mod report;
 mod runner;

@@ -1,0 +1,58 @@
+//! Playing, proving and auditing on the core in virtual time.
+
+use quince_conformance::{
+    link::{core::CoreLink, run_without_waiting},
+    player::{PlayOptions, play},
+    prove::{CoreStage, Finding, audit, plays, prove},
+    scenario::StatementsByShape,
+    verdict::Verdict,
+};
+
+use crate::player::first_scenarios;
+
+#[test]
+fn the_first_scenarios_pass_on_the_core() {
+    for scenario in first_scenarios() {
+        for (case, version) in plays(&scenario) {
+            let mut link = CoreLink::default();
+            let options = PlayOptions::default();
+            let outcome = run_without_waiting(play(&scenario, case, version, &mut link, &options));
+            assert_eq!(
+                outcome.verdict,
+                Verdict::Pass,
+                "{} in {version}: {}\n{:#?}",
+                outcome.scenario,
+                outcome.detail,
+                outcome.transcript
+            );
+        }
+    }
+}
+
+#[test]
+fn every_fault_of_the_first_scenarios_is_caught_on_the_core() {
+    for scenario in first_scenarios() {
+        let results = run_without_waiting(prove(&scenario, &StatementsByShape, &mut CoreStage));
+        assert!(!results.is_empty(), "{}", scenario.slug);
+        for result in results {
+            assert_eq!(
+                result.finding,
+                Finding::Caught,
+                "{} in {}: {}: {}",
+                result.scenario,
+                result.version,
+                result.fault,
+                result.finding
+            );
+        }
+    }
+}
+
+#[test]
+fn the_first_scenarios_hold_no_useless_expectation() {
+    for scenario in first_scenarios() {
+        let useless =
+            run_without_waiting(audit(&scenario, &mut CoreStage)).expect("it can be audited");
+        assert_eq!(useless, [], "{}", scenario.slug);
+    }
+}
