@@ -41,9 +41,14 @@ impl Failure {
 impl From<io::Error> for Failure {
     /// Standard output is gone or full: nothing can be said about the target.
     fn from(error: io::Error) -> Self {
+        // Whoever stops reading (`list | head`) knows that they did.
+        let message = match error.kind() {
+            io::ErrorKind::BrokenPipe => String::new(),
+            _ => format!("failed to write: {error}"),
+        };
         Self {
             code: ExitCode::NoVerdict,
-            message: format!("failed to write: {error}"),
+            message,
         }
     }
 }
@@ -87,8 +92,10 @@ pub fn execute(arguments: &Arguments) -> ExitCode {
         Some(Command::Replay { file, run }) => run::replay(file, run, out),
     };
     done.unwrap_or_else(|failure| {
-        // If standard error is gone as well, the exit code still tells.
-        let _ = writeln!(anstream::stderr(), "error: {}", failure.message);
+        if !failure.message.is_empty() {
+            // If standard error is gone as well, the exit code still tells.
+            let _ = writeln!(anstream::stderr(), "error: {}", failure.message);
+        }
         failure.code
     })
 }
