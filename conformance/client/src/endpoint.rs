@@ -139,7 +139,7 @@ impl Endpoint {
         Ok(Self {
             scheme,
             host,
-            port: url.port().unwrap_or(scheme.default_port()),
+            port: url.port().unwrap_or_else(|| scheme.default_port()),
         })
     }
 

@@ -2,6 +2,7 @@
 
 mod catalogue;
 mod command_line;
+mod house;
 mod language;
 mod player;
 #[cfg(feature = "embedded")]
