@@ -1,9 +1,10 @@
 //! Every packet type in both versions, byte for byte as the specification's tables lay it out.
 
+use quince_codec::property::Place;
 use quince_codec::{
-    Acknowledgement, Auth, ConnAck, Connect, Disconnect, FilterList, Packet, PacketId, Properties,
-    Property, PropertyList, Publish, QoS, ReasonCode, RetainHandling, SubAck, Subscribe,
-    SubscriptionList, SubscriptionOptions, UnsubAck, Unsubscribe,
+    Acknowledgement, Auth, ConnAck, Connect, Disconnect, FilterList, Packet, PacketId, PacketType,
+    Properties, Property, PropertyList, Publish, QoS, ReasonCode, RetainHandling, SubAck,
+    Subscribe, SubscriptionList, SubscriptionOptions, UnsubAck, Unsubscribe,
     Version::{self, V3_1_1, V5_0},
     Will,
 };
@@ -526,4 +527,50 @@ fn ping_disconnect_and_auth() {
         Packet::Auth(auth),
     );
     insta::assert_snapshot!(seen);
+}
+
+/// Variable Byte Integers at the edges of their lengths (table 1-1), in a property and as a Remaining Length.
+#[test]
+fn variable_byte_integers() {
+    let edges = [
+        (1, "01"),
+        (127, "7f"),
+        (128, "8001"),
+        (16_383, "ff7f"),
+        (16_384, "808001"),
+        (2_097_151, "ffff7f"),
+        (2_097_152, "80808001"),
+        (268_435_455, "ffffff7f"),
+    ];
+    for (number, digits) in edges {
+        let mut properties = PropertyList::new();
+        properties.push(Property::SubscriptionIdentifier(number));
+        assert_eq!(
+            properties.as_properties().raw(),
+            hex(&format!("0b {digits}"))
+        );
+        let bytes = properties.as_properties().raw();
+        let place = Place::Packet(PacketType::Subscribe);
+        let read = Properties::parse(bytes, place).unwrap();
+        assert_eq!(
+            read.subscription_identifiers().collect::<Vec<_>>(),
+            [number]
+        );
+    }
+    for (number, digits) in &edges[1..7] {
+        // A topic of one byte and its length take three bytes of the body.
+        let payload = vec![0; *number as usize - 3];
+        let publish = Publish {
+            dup: false,
+            qos: QoS::AtMostOnce,
+            retain: false,
+            topic: "t",
+            packet_id: None,
+            properties: Properties::EMPTY,
+            payload: &payload,
+        };
+        let bytes = Packet::Publish(publish).to_bytes(V3_1_1).unwrap();
+        assert!(bytes.starts_with(&hex(&format!("30 {digits} 0001 74"))));
+        assert_eq!(frame(&bytes).decode(V3_1_1), Ok(Packet::Publish(publish)));
+    }
 }

@@ -92,4 +92,7 @@ fn slices_of_a_frame_share_its_bytes() {
     assert_eq!(body.as_ptr(), frame.body()[3..].as_ptr());
     let elsewhere = Bytes::from_static(b"elsewhere");
     assert_eq!(frame.slice_of(&elsewhere), elsewhere);
+    let whole = Bytes::from_static(b"\xc0\x00");
+    let frame = Frame::parse(whole.clone()).unwrap();
+    assert_eq!(frame.bytes().as_ptr(), whole.as_ptr());
 }
