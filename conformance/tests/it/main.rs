@@ -4,6 +4,7 @@ mod catalogue;
 mod command_line;
 mod house;
 mod language;
+mod language_tables;
 mod player;
 #[cfg(feature = "embedded")]
 mod player_core;

@@ -12,14 +12,49 @@ use quince_conformance::{
     verdict::{Outcome, Verdict},
 };
 
-/// The scenarios that show the language at work.
+/// Scenarios that show the language at work: some of the suite, and some for constructs that it hardly uses.
+const FIRST: [(&str, &str); 9] = [
+    (
+        "connect/connect-is-accepted.kdl",
+        include_str!("../../scenarios/connect/connect-is-accepted.kdl"),
+    ),
+    (
+        "publish/qos1-publish-is-acknowledged.kdl",
+        include_str!("../../scenarios/publish/qos1-publish-is-acknowledged.kdl"),
+    ),
+    (
+        "publish/publish-reaches-the-subscriber.kdl",
+        include_str!("../../scenarios/publish/publish-reaches-the-subscriber.kdl"),
+    ),
+    (
+        "pingreq/ping-is-answered.kdl",
+        include_str!("../../scenarios/pingreq/ping-is-answered.kdl"),
+    ),
+    (
+        "disconnect/disconnect-discards-the-will.kdl",
+        include_str!("../../scenarios/disconnect/disconnect-discards-the-will.kdl"),
+    ),
+    (
+        "publish/malformed-publish-closes.kdl",
+        include_str!("../../scenarios/publish/malformed-publish-closes.kdl"),
+    ),
+    (
+        "connect/keep-alive-closes-in-time.kdl",
+        include_str!("../../scenarios/connect/keep-alive-closes-in-time.kdl"),
+    ),
+    (
+        "subscribe/retained-message-and-suback-in-any-order.kdl",
+        include_str!("../../scenarios/subscribe/retained-message-and-suback-in-any-order.kdl"),
+    ),
+    ("first.kdl", include_str!("scenarios/first.kdl")),
+];
+
+/// The scenarios in them.
 pub(crate) fn first_scenarios() -> Vec<Scenario> {
-    parse(
-        "first.kdl",
-        include_str!("scenarios/first.kdl"),
-        &StatementsByShape,
-    )
-    .unwrap_or_else(|error| panic!("{error}"))
+    let read = |(file, source): (&str, &str)| {
+        parse(file, source, &StatementsByShape).unwrap_or_else(|error| panic!("{error}"))
+    };
+    FIRST.into_iter().flat_map(read).collect()
 }
 
 /// One scenario with these steps, in 5.0.
