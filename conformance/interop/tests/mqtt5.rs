@@ -28,16 +28,29 @@ impl Broker {
             .spawn()
             .expect("the daemon starts");
         let out = process.stdout.take().expect("its output is piped");
-        let line = BufReader::new(out).lines().next().expect("it prints its listener").expect("text");
-        let url = line.split(' ').next().expect("the line begins with the URL").to_owned();
+        let line = BufReader::new(out)
+            .lines()
+            .next()
+            .expect("it prints its listener")
+            .expect("text");
+        let url = line
+            .split(' ')
+            .next()
+            .expect("the line begins with the URL")
+            .to_owned();
         Self { process, url }
     }
 
     async fn client(&self, id: &str) -> MqttClient {
         let client = MqttClient::new(id);
         client.set_insecure_tls(true).await;
-        client.set_quic_stream_strategy(StreamStrategy::ControlOnly).await;
-        timeout(PATIENCE, client.connect(&self.url)).await.expect("in time").expect("connected");
+        client
+            .set_quic_stream_strategy(StreamStrategy::ControlOnly)
+            .await;
+        timeout(PATIENCE, client.connect(&self.url))
+            .await
+            .expect("in time")
+            .expect("connected");
         client
     }
 }
@@ -51,16 +64,25 @@ impl Drop for Broker {
 
 async fn subscribe(client: &MqttClient, filter: &str) -> mpsc::UnboundedReceiver<Message> {
     let (sender, receiver) = mpsc::unbounded_channel();
-    let options = SubscribeOptions { qos: QoS::ExactlyOnce, ..SubscribeOptions::default() };
+    let options = SubscribeOptions {
+        qos: QoS::ExactlyOnce,
+        ..SubscribeOptions::default()
+    };
     let subscribed = client.subscribe_with_options(filter, options, move |message| {
         let _ = sender.send(message);
     });
-    timeout(PATIENCE, subscribed).await.expect("in time").expect("subscribed");
+    timeout(PATIENCE, subscribed)
+        .await
+        .expect("in time")
+        .expect("subscribed");
     receiver
 }
 
 async fn next(messages: &mut mpsc::UnboundedReceiver<Message>) -> Message {
-    timeout(PATIENCE, messages.recv()).await.expect("a message in time").expect("a message")
+    timeout(PATIENCE, messages.recv())
+        .await
+        .expect("a message in time")
+        .expect("a message")
 }
 
 #[tokio::test]
@@ -72,14 +94,24 @@ async fn every_quality_of_service_and_retained_messages_over_quic() {
     for qos in [QoS::AtMostOnce, QoS::AtLeastOnce, QoS::ExactlyOnce] {
         let payload = format!("at {qos:?}");
         let published = publisher.publish_qos("live/topic", payload.clone(), qos);
-        timeout(PATIENCE, published).await.expect("in time").expect("acknowledged");
+        timeout(PATIENCE, published)
+            .await
+            .expect("in time")
+            .expect("acknowledged");
         let message = next(&mut live).await;
         assert_eq!(message.payload, payload.as_bytes());
         assert_eq!((message.qos, message.retain), (qos, false));
     }
-    let options = PublishOptions { qos: QoS::AtLeastOnce, retain: true, ..PublishOptions::default() };
+    let options = PublishOptions {
+        qos: QoS::AtLeastOnce,
+        retain: true,
+        ..PublishOptions::default()
+    };
     let published = publisher.publish_with_options("kept/topic", "kept", options);
-    timeout(PATIENCE, published).await.expect("in time").expect("acknowledged");
+    timeout(PATIENCE, published)
+        .await
+        .expect("in time")
+        .expect("acknowledged");
     let mut kept = subscribe(&subscriber, "kept/#").await;
     let message = next(&mut kept).await;
     assert_eq!((&message.payload[..], message.retain), (&b"kept"[..], true));
