@@ -621,3 +621,49 @@ fn a_keep_alive_beyond_the_maximum_is_lowered_only_where_it_can_be_said() {
         assert_eq!(net.broker.is_closed(client), version == V5);
     }
 }
+
+#[test]
+fn keep_alive_starts_anew_when_a_paused_publisher_goes_on() {
+    let mut net = Net::with(Config {
+        queue_messages: 1,
+        ..Config::default()
+    });
+    away(&mut net, Q1);
+    let publisher = net.client(&hello(V3, "p").keep_alive(10));
+    net.publish(publisher, publish(Q1, 1, "t", "x"));
+    net.publish(publisher, publish(Q1, 2, "t", "x"));
+    net.wait(20);
+    net.dial(&hello(V5, "away"));
+    net.wait(1);
+    assert_eq!(net.read(publisher), ["PUBACK 1", "PUBACK 2"]);
+    net.wait(13);
+    assert!(!net.broker.is_closed(publisher));
+    net.wait(2);
+    net.assert_refused(publisher, 0x8d);
+}
+
+#[test]
+fn input_of_a_session_is_bounded_for_a_driver_that_goes_on_reading() {
+    use std::sync::Arc;
+
+    use quince_core::{Connection, ConnectionId, Hub, Time};
+    let now = Time::ZERO;
+    let hub = Arc::new(Hub::new(Config::default()));
+    let mut connection = Connection::new(hub, ConnectionId::new(1), now);
+    let connect = b"\x10\x0d\x00\x04MQTT\x04\x02\x00\x00\x00\x01a";
+    connection.receive(now, FlowId::CONTROL, connect);
+    assert!(connection.poll_output().is_some());
+    connection.authenticated(now, Ok(Principal::anonymous()));
+    let pings = [0xc0, 0x00].repeat(32_768);
+    // Nothing is written, so the answers fill the outbox.
+    while connection.wants_input() {
+        connection.receive(now, FlowId::CONTROL, &pings);
+    }
+    for _ in 0..17 {
+        connection.receive(now, FlowId::CONTROL, &pings);
+    }
+    assert!(!connection.is_ended(), "one packet and what comes with it");
+    connection.receive(now, FlowId::CONTROL, &pings);
+    connection.receive(now, FlowId::CONTROL, &pings);
+    assert!(connection.is_ended());
+}

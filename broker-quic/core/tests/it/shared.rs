@@ -241,3 +241,20 @@ fn a_qos_1_message_without_an_acknowledgement_goes_to_another_member_when_the_se
         }
     }
 }
+
+#[test]
+fn an_orphan_stays_in_its_group() {
+    let mut net = Net::new();
+    let of_g = net.simple(V5, "g");
+    net.subscribe(of_g, &[("$share/g/t", Q1)]);
+    let first_of_h = net.simple(V5, "h1");
+    net.subscribe(first_of_h, &[("$share/h/t", Q1)]);
+    let publisher = net.simple(V5, "p");
+    net.publish(publisher, publish(Q1, 1, "t", "x"));
+    assert_eq!(got(&mut net, of_g).len(), 1);
+    let second_of_h = net.simple(V5, "h2");
+    net.subscribe(second_of_h, &[("$share/h/t", Q1)]);
+    net.abort(first_of_h);
+    assert_eq!(got(&mut net, second_of_h).len(), 1);
+    net.assert_quiet(of_g);
+}
