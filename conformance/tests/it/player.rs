@@ -325,6 +325,53 @@ fn waiting_in_vain_asks_whether_the_broker_is_there() {
 }
 
 #[test]
+fn plumbing_asks_for_success() {
+    // The player's own identifiers begin at 60001, 0xea61.
+    let subscribe = "(s)c subscribe \"a\" qos=1";
+    passes(&talking(&["9004ea610001", "d000"], subscribe));
+    fails(
+        &talking(&["9004ea610000"], subscribe),
+        &["expected SUBACK with the codes [1]"],
+    );
+    let publish = "(p)c publish \"a\" qos=1";
+    passes(&talking(&["4002ea61", "d000"], publish));
+    fails(
+        &talking(&["4003ea6187"], publish),
+        &["expected PUBACK with success"],
+    );
+    fails(
+        &talking(&["4002ea62", "d000"], publish),
+        &["expected PUBACK, but it did not come"],
+    );
+    let twice = "(p)c publish \"a\" qos=2";
+    passes(&talking(&["5002ea61", "7002ea61", "d000"], twice));
+    fails(
+        &talking(&["5002ea61", "7003ea6192"], twice),
+        &["expected PUBCOMP with success"],
+    );
+    // What comes in between stays for later steps.
+    let delivered = format!("{publish}\nc <- PUBLISH topic=\"a\"");
+    passes(&talking(&["30050001610078 4002ea61", "d000"], &delivered));
+}
+
+#[test]
+fn a_sentinel_closes_an_absence() {
+    // What the client publishes comes back to it: the sentinel is the payload "sentinel 1".
+    let sentinel = "300e 0001 61 00 73656e74696e656c2031".replace(' ', "");
+    let other = "30050001610078";
+    let steps = "(q)c quiet by=c topic=\"a\"";
+    passes(&talking(&[&sentinel, "d000"], steps));
+    fails(
+        &talking(&[&format!("{other} {sentinel}")], steps),
+        &["nothing but the sentinel", "payload=\"x\""],
+    );
+    fails(
+        &talking(&[], steps),
+        &["expected the sentinel that c published"],
+    );
+}
+
+#[test]
 fn bindings_are_kept_and_used() {
     // A QoS 1 PUBLISH with identifier 5 to "a", then the same identifier again.
     let publish = "32070001610005 0078".replace(' ', "");
