@@ -49,9 +49,24 @@ impl Clock {
     }
 }
 
-/// Wakes a connection's task; remembers a wake that comes while the task is busy.
+/// Wakes a task; remembers a wake that comes while the task is busy.
 #[derive(Debug, Default)]
-struct Bell(Notify);
+pub(crate) struct Bell(Notify);
+
+impl Bell {
+    /// Waits for the next wake, or takes the one that came before. Safe to cancel.
+    pub(crate) async fn rung(&self) {
+        self.0.notified().await;
+    }
+}
+
+/// Waits until `deadline`, or for ever without one. Safe to cancel.
+pub(crate) async fn sleep_until_some(deadline: Option<Instant>) {
+    match deadline {
+        Some(deadline) => sleep_until(deadline).await,
+        None => std::future::pending().await,
+    }
+}
 
 impl Wake for Bell {
     fn wake(self: Arc<Self>) {
@@ -141,19 +156,14 @@ async fn next_step(
             }
         } => result,
         incoming = reader.read(), if reads => Step::Incoming(incoming),
-        () = bell.0.notified() => Step::Woken,
+        () = bell.rung() => Step::Woken,
         answer = async {
             match authentication {
                 Some(authentication) => authentication.await,
                 None => std::future::pending().await,
             }
         } => Step::Answered(answer),
-        () = async {
-            match timer {
-                Some(deadline) => sleep_until(deadline).await,
-                None => std::future::pending().await,
-            }
-        } => Step::Timer,
+        () = sleep_until_some(timer) => Step::Timer,
     }
 }
 

@@ -5,6 +5,7 @@ use std::io;
 use std::net::{SocketAddr, UdpSocket};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::task::Waker;
 use std::time::Duration;
 
 use quince_core::{ConnectionId, Hub};
@@ -16,13 +17,11 @@ use tokio_util::task::TaskTracker;
 use tracing::{debug, info, warn};
 
 use crate::certificate::{Certificate, CertificateError};
-use crate::driver::{Clock, serve};
+use crate::driver::{Bell, Clock, serve, sleep_until_some};
 use crate::listener::{ListenerUrl, Scheme};
 use crate::settings::{QuicSettings, Settings};
 use crate::transport::{quic, tcp};
 
-/// How often delayed wills and ends of sessions are looked for.
-const TICK: Duration = Duration::from_millis(100);
 /// How long an accept loop rests when the system has no resources left for a further connection.
 const EXHAUSTED: Duration = Duration::from_millis(100);
 /// How long connections may take to say goodbye at shutdown.
@@ -122,7 +121,7 @@ impl Server {
                 return Err(error);
             }
         }
-        server.spawn(tick(Arc::clone(&server.shared)));
+        server.spawn(keep_time(Arc::clone(&server.shared)));
         Ok(server)
     }
 
@@ -226,13 +225,20 @@ impl Shared {
     }
 }
 
-/// Fires delayed wills and ends of sessions. Their times are whole seconds, so a tick is exact
-/// enough, and nobody has to be told when a nearer one appears.
-async fn tick(shared: Arc<Shared>) {
+/// Fires delayed wills and ends of sessions when they are due.
+async fn keep_time(shared: Arc<Shared>) {
+    let bell = Arc::new(Bell::default());
+    shared.hub.set_timer_waker(&Waker::from(Arc::clone(&bell)));
     loop {
+        let due = shared
+            .hub
+            .next_timeout()
+            .map(|time| shared.clock.instant(time));
         tokio::select! {
             () = shared.closing.cancelled() => return,
-            () = sleep(TICK) => shared.hub.handle_timeout(shared.clock.now()),
+            // A nearer time than the one waited for has appeared.
+            () = bell.rung() => {}
+            () = sleep_until_some(due) => shared.hub.handle_timeout(shared.clock.now()),
         }
     }
 }
