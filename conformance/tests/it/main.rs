@@ -13,3 +13,5 @@ mod player_socket;
 mod prove;
 mod report;
 mod runner;
+#[cfg(feature = "embedded")]
+mod suite;
