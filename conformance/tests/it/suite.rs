@@ -2,13 +2,19 @@
 //! expectation proves nothing.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
 
+use quince_client::Dialer;
 use quince_conformance::catalogue::Catalogue;
+use quince_conformance::embedded::EmbeddedBroker;
 use quince_conformance::library::Library;
 use quince_conformance::link::{core::CoreLink, run_without_waiting};
 use quince_conformance::player::{PlayOptions, play};
-use quince_conformance::prove::{CoreStage, Finding, audit, plays, prove};
+use quince_conformance::prove::{CoreStage, Finding, SocketStage, audit, plays, prove};
+use quince_conformance::scenario::Scenario;
 use quince_conformance::verdict::Verdict;
+use tokio::task::{JoinSet, LocalSet};
 
 fn library() -> Library {
     Library::embedded().expect("the suite's own files are right")
@@ -63,4 +69,68 @@ fn no_expectation_proves_nothing() {
             Err(problem) => panic!("{}: {problem:?}", scenario.slug),
         }
     }
+}
+
+/// How long a faulty run waits in vain over sockets, in milliseconds; the broker is in this process.
+const PATIENCE: u64 = 1000;
+/// Another number proves another tenth.
+const SEED: u64 = 1;
+
+/// Whether a scenario's faults are proved over sockets too: all that need a network, and a tenth of the others, chosen
+/// by a hash (FNV-1a) of the name, so that a new scenario does not change the choice of the old ones.
+fn is_proved_over_sockets(scenario: &Scenario) -> bool {
+    let hash = scenario
+        .slug
+        .bytes()
+        .fold(0xcbf2_9ce4_8422_2325 ^ SEED, |hash: u64, byte| {
+            (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+        });
+    scenario.needs_quic() || (hash >> 32).is_multiple_of(10)
+}
+
+#[tokio::test]
+async fn a_seeded_tenth_of_the_faults_is_caught_over_sockets() {
+    let broker = EmbeddedBroker::start().await.expect("it starts");
+    let dialer = Arc::new(Dialer::new(broker.trust(), Duration::from_secs(5)));
+    let options = PlayOptions {
+        patience: PATIENCE,
+        ..PlayOptions::default()
+    };
+    let mut proofs = JoinSet::new();
+    let local = LocalSet::new();
+    for endpoint in broker.endpoints().expect("it listens") {
+        for scenario in library()
+            .scenarios()
+            .iter()
+            .filter(|one| is_proved_over_sockets(one))
+        {
+            let scenario = Arc::clone(scenario);
+            let endpoint = endpoint.clone();
+            let mut stage =
+                SocketStage::new(Arc::clone(&dialer), endpoint.clone(), options.clone());
+            let proof = async move {
+                let results = prove(&scenario, Catalogue::embedded(), &mut stage).await;
+                (endpoint, results)
+            };
+            proofs.spawn_local_on(proof, &local);
+        }
+    }
+    let results = local.run_until(proofs.join_all()).await;
+    assert!(!results.is_empty(), "the tenth is not empty");
+    let mut wrong = Vec::new();
+    for (endpoint, result) in results
+        .into_iter()
+        .flat_map(|(endpoint, all)| all.into_iter().map(move |one| (endpoint.clone(), one)))
+    {
+        let skipped = matches!(result.finding, Finding::Skipped(_));
+        if result.finding != Finding::Caught && !skipped {
+            let finding = result.finding;
+            wrong.push(format!(
+                "{endpoint} {}, {}: {finding}",
+                result.scenario, result.fault
+            ));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    broker.shut_down().await;
 }
