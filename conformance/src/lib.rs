@@ -5,6 +5,7 @@ pub mod args;
 pub mod baseline;
 pub mod catalogue;
 pub mod commands;
+pub mod control;
 #[cfg(feature = "embedded")]
 pub mod embedded;
 pub mod exit_code;

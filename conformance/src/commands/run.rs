@@ -13,6 +13,7 @@ use crate::{
     arena::SocketArena,
     args::RunArguments,
     baseline::Baseline,
+    control::Controlled,
     exit_code::ExitCode,
     library::Library,
     progress::Progress,
@@ -28,7 +29,8 @@ const DIAL: Duration = Duration::from_secs(5);
 pub(super) fn run(arguments: &RunArguments, out: &mut dyn Write) -> Result<ExitCode, Failure> {
     let library = Library::embedded()?;
     let baseline = read_baseline(arguments, &library)?;
-    let report = play(arguments, choose(&library, &arguments.selection)?)?;
+    let jobs = choose(&library, &arguments.selection)?;
+    let report = play(arguments, jobs, Passes::AfterControl)?;
     conclude(arguments, &report, &baseline, out)
 }
 
@@ -43,7 +45,8 @@ pub(super) fn replay(
     let name = file.display().to_string();
     let library = Library::from_files([(name.as_str(), text.as_str())].into_iter())?;
     let baseline = read_baseline(arguments, &library)?;
-    let report = play(arguments, choose(&library, &arguments.selection)?)?;
+    let jobs = choose(&library, &arguments.selection)?;
+    let report = play(arguments, jobs, Passes::AsPlayed)?;
     // What did not pass is shown by the report.
     let told = [Verdict::Fail, Verdict::Inconclusive, Verdict::Error];
     for result in report
@@ -92,21 +95,21 @@ fn conclude(
 }
 
 /// Plays the jobs on every target.
-fn play(arguments: &RunArguments, jobs: Vec<Job>) -> Result<Report, Failure> {
+fn play(arguments: &RunArguments, jobs: Vec<Job>, passes: Passes) -> Result<Report, Failure> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
         .map_err(|error| suite_failure(format!("failed to start: {error}")))?;
     runtime.block_on(LocalSet::new().run_until(async {
         if arguments.urls.is_empty() {
-            play_embedded(arguments, jobs).await
+            play_embedded(arguments, jobs, passes).await
         } else {
             let trust = if arguments.insecure {
                 Trust::Anyone
             } else {
                 Trust::System
             };
-            play_on(arguments, &arguments.urls, trust, jobs).await
+            play_on(arguments, &arguments.urls, trust, jobs, passes).await
         }
     }))
 }
@@ -123,15 +126,19 @@ fn suite_failure(message: String) -> Failure {
     clippy::unused_async,
     reason = "has the shape of the one with the feature"
 )]
-async fn play_embedded(_: &RunArguments, _: Vec<Job>) -> Result<Report, Failure> {
+async fn play_embedded(_: &RunArguments, _: Vec<Job>, _: Passes) -> Result<Report, Failure> {
     Err(super::not_embedded())
 }
 
 #[cfg(feature = "embedded")]
-async fn play_embedded(arguments: &RunArguments, jobs: Vec<Job>) -> Result<Report, Failure> {
+async fn play_embedded(
+    arguments: &RunArguments,
+    jobs: Vec<Job>,
+    passes: Passes,
+) -> Result<Report, Failure> {
     let broker = EmbeddedBroker::start().await.map_err(suite_failure)?;
     let endpoints = broker.endpoints().map_err(suite_failure)?;
-    let report = play_on(arguments, &endpoints, broker.trust(), jobs).await;
+    let report = play_on(arguments, &endpoints, broker.trust(), jobs, passes).await;
     broker.shut_down().await;
     report
 }
@@ -141,6 +148,7 @@ async fn play_on(
     endpoints: &[Endpoint],
     trust: Trust,
     jobs: Vec<Job>,
+    passes: Passes,
 ) -> Result<Report, Failure> {
     let started = chrono::DateTime::from(std::time::SystemTime::now());
     let versions = arguments.selection.versions();
@@ -156,7 +164,7 @@ async fn play_on(
         .map(|endpoint| {
             let arena = SocketArena::new(Arc::clone(&dialer), endpoint.clone(), versions.clone());
             let (jobs, progress) = (Rc::clone(&jobs), Rc::clone(&progress));
-            spawn_local(visit(arena, jobs, arguments.jobs.get(), progress))
+            spawn_local(visit(arena, passes, jobs, arguments.jobs.get(), progress))
         })
         .collect();
     let mut report = Report {
@@ -186,21 +194,36 @@ async fn play_on(
     Ok(report)
 }
 
+/// When a pass counts.
+#[derive(Clone, Copy, Debug)]
+enum Passes {
+    /// When the target has shown that it is a broker at all.
+    AfterControl,
+    /// Always: who plays one file wants to see just that.
+    AsPlayed,
+}
+
 /// One target: what it says of itself, or why it was not played on, and what came out.
 async fn visit(
     arena: Rc<SocketArena>,
+    passes: Passes,
     jobs: Rc<[Job]>,
     at_once: usize,
     progress: Rc<Progress>,
 ) -> (String, Option<String>, Vec<Outcome>) {
-    match arena.preflight().await {
-        Ok(broker) => {
-            let outcomes =
-                runner::run(arena, &jobs, at_once, |outcome| progress.done(outcome)).await;
-            (broker, None, outcomes)
+    let broker = match arena.preflight().await {
+        Ok(broker) => broker,
+        Err(silent) => return (String::new(), Some(silent.to_string()), Vec::new()),
+    };
+    let done = |outcome: &Outcome| progress.done(outcome);
+    let outcomes = match passes {
+        Passes::AfterControl => {
+            let arena = Controlled::new(arena, &played_versions(&jobs)).await;
+            runner::run(arena, &jobs, at_once, done).await
         }
-        Err(silent) => (String::new(), Some(silent.to_string()), Vec::new()),
-    }
+        Passes::AsPlayed => runner::run(arena, &jobs, at_once, done).await,
+    };
+    (broker, None, outcomes)
 }
 
 fn played_versions(jobs: &[Job]) -> Vec<Version> {

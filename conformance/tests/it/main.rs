@@ -15,3 +15,4 @@ mod report;
 mod runner;
 #[cfg(feature = "embedded")]
 mod suite;
+mod useless_brokers;
