@@ -30,9 +30,8 @@ fn metadata() -> Metadata {
 }
 
 fn member<'a>(metadata: &'a Metadata, name: &str) -> &'a Package {
-    let members = metadata.workspace_packages();
-    *members
-        .iter()
+    let mut members = metadata.workspace_packages().into_iter();
+    members
         .find(|package| package.name == name)
         .expect("a member of the workspace")
 }
