@@ -124,8 +124,35 @@ impl Dialer {
         Ok(Transport::tcp(stream))
     }
 
+    /// Tries the addresses of the host one after the other, each for its share of the time: over UDP an address where
+    /// nobody listens may stay silent.
     async fn dial_quic(&self, endpoint: &Endpoint) -> Result<Transport, DialError> {
-        let address = resolve(endpoint).await?;
+        let addresses = resolve(endpoint).await?;
+        let share = self.timeout / u32::try_from(addresses.len()).unwrap_or(u32::MAX);
+        let mut last = DialError::Resolve {
+            host: endpoint.host().to_owned(),
+            reason: "the name has no address".to_owned(),
+        };
+        for address in addresses {
+            match timeout(share, self.dial_quic_address(endpoint, address)).await {
+                Ok(Ok(transport)) => return Ok(transport),
+                Ok(Err(error)) => last = error,
+                Err(_) => {
+                    last = DialError::TimedOut {
+                        endpoint: endpoint.to_string(),
+                        after: share,
+                    };
+                }
+            }
+        }
+        Err(last)
+    }
+
+    async fn dial_quic_address(
+        &self,
+        endpoint: &Endpoint,
+        address: SocketAddr,
+    ) -> Result<Transport, DialError> {
         let fail = |reason: String| DialError::Handshake {
             endpoint: endpoint.to_string(),
             reason,
@@ -172,16 +199,14 @@ impl Dialer {
     }
 }
 
-async fn resolve(endpoint: &Endpoint) -> Result<SocketAddr, DialError> {
-    let fail = |reason: String| DialError::Resolve {
-        host: endpoint.host().to_owned(),
-        reason,
-    };
+async fn resolve(endpoint: &Endpoint) -> Result<Vec<SocketAddr>, DialError> {
     tokio::net::lookup_host((endpoint.host(), endpoint.port()))
         .await
-        .map_err(|error| fail(error.to_string()))?
-        .next()
-        .ok_or_else(|| fail("the name has no address".to_owned()))
+        .map(Iterator::collect)
+        .map_err(|error| DialError::Resolve {
+            host: endpoint.host().to_owned(),
+            reason: error.to_string(),
+        })
 }
 
 fn quic_config(trust: &Trust) -> Result<quinn::ClientConfig, TrustError> {
