@@ -20,6 +20,8 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "quince-broker",
         ],
     ),
+    ("quince-fuzz-targets", &["quince-codec", "quince-core"]),
+    ("quince-benches", &["quince-codec", "quince-core"]),
 ];
 
 /// What the suite may know of our broker only behind a feature.

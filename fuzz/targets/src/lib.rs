@@ -1,0 +1,28 @@
+//! Properties that hold for any bytes, as ordinary functions: each panics when its property is violated.
+//!
+//! A fuzzer calls them with bytes of its own making; the test beside them replays the files in `fuzz/corpus` and
+//! `fuzz/regressions`. See `docs/fuzzing.md`.
+
+mod canonical;
+mod connection;
+mod decode;
+mod stream;
+mod topic;
+
+pub use canonical::canonical;
+pub use connection::connection;
+pub use decode::decode;
+pub use stream::stream;
+pub use topic::topic;
+
+/// A property: it returns if `bytes` satisfy it and panics otherwise.
+pub type Target = fn(bytes: &[u8]);
+
+/// Every target under its name, which is also that of its folders in `fuzz/corpus` and `fuzz/regressions`.
+pub const TARGETS: &[(&str, Target)] = &[
+    ("canonical", canonical),
+    ("connection", connection),
+    ("decode", decode),
+    ("stream", stream),
+    ("topic", topic),
+];
