@@ -28,11 +28,10 @@ impl Broker {
             .spawn()
             .expect("the daemon starts");
         let out = process.stdout.take().expect("its output is piped");
-        let line = BufReader::new(out)
-            .lines()
-            .next()
-            .expect("it prints its listener")
-            .expect("text");
+        // All of it: the daemon takes a closed standard output for the end of whoever started it.
+        let lines = BufReader::new(out).lines().map(|line| line.expect("text"));
+        let lines: Vec<_> = lines.take_while(|line| line != "ready").collect();
+        let line = lines.first().expect("it prints its listener");
         let url = line
             .split(' ')
             .next()
