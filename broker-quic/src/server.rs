@@ -20,7 +20,7 @@ use crate::certificate::{Certificate, CertificateError};
 use crate::driver::{Bell, Clock, serve, sleep_until_some};
 use crate::listener::{ListenerUrl, Scheme};
 use crate::settings::{QuicSettings, Settings};
-use crate::transport::{quic, tcp};
+use crate::transport::{Reader, Writer, quic, tcp};
 
 /// How long an accept loop rests when the system has no resources left for a further connection.
 const EXHAUSTED: Duration = Duration::from_millis(100);
@@ -220,8 +220,10 @@ fn explain(error: &io::Error) -> String {
 }
 
 impl Shared {
-    fn next_id(&self) -> ConnectionId {
-        ConnectionId::new(self.next_id.fetch_add(1, Ordering::Relaxed))
+    /// Serves one connection, under an identifier of its own, until it has ended.
+    async fn serve(&self, reader: impl Reader, writer: impl Writer) {
+        let id = ConnectionId::new(self.next_id.fetch_add(1, Ordering::Relaxed));
+        serve(Arc::clone(&self.hub), id, self.clock, reader, writer).await;
     }
 }
 
@@ -266,14 +268,7 @@ async fn accept_tcp(shared: Arc<Shared>, listener: TcpListener) {
 
 async fn serve_tcp(shared: Arc<Shared>, stream: TcpStream) {
     if let Ok((reader, writer)) = tcp::split(stream) {
-        serve(
-            Arc::clone(&shared.hub),
-            shared.next_id(),
-            shared.clock,
-            reader,
-            writer,
-        )
-        .await;
+        shared.serve(reader, writer).await;
     }
 }
 
@@ -322,14 +317,7 @@ async fn serve_quic(shared: Arc<Shared>, incoming: quinn::Incoming) {
         Ok(Ok((connection, send, receive))) => {
             debug!(%peer, "accepted over quic");
             let (reader, writer) = quic::split(connection, send, receive);
-            serve(
-                Arc::clone(&shared.hub),
-                shared.next_id(),
-                shared.clock,
-                reader,
-                writer,
-            )
-            .await;
+            shared.serve(reader, writer).await;
         }
         Ok(Err(error)) => debug!(%peer, %error, "no connection over quic"),
         Err(_) => info!(%peer, "a quic client opened no stream in time"),
