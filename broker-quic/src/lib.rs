@@ -13,8 +13,9 @@ mod listener;
 mod server;
 mod settings;
 mod transport;
+mod tuning;
 
 pub use certificate::{Certificate, CertificateError};
 pub use listener::{ListenerUrl, ListenerUrlError, Scheme};
 pub use server::{BindError, BoundListener, Server};
-pub use settings::{QuicSettings, Settings};
+pub use settings::{QuicSettings, Settings, TcpSettings};

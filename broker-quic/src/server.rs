@@ -9,6 +9,7 @@ use std::task::Waker;
 use std::time::Duration;
 
 use quince_core::{ConnectionId, Hub};
+use rustls::NamedGroup;
 use rustls::pki_types::CertificateDer;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::{sleep, timeout};
@@ -19,8 +20,9 @@ use tracing::{debug, info, warn};
 use crate::certificate::{Certificate, CertificateError};
 use crate::driver::{Bell, Clock, serve, sleep_until_some};
 use crate::listener::{ListenerUrl, Scheme};
-use crate::settings::{QuicSettings, Settings};
+use crate::settings::{QuicSettings, Settings, TcpSettings};
 use crate::transport::{Reader, Writer, quic, tcp};
+use crate::tuning;
 
 /// How long an accept loop rests when the system has no resources left for a further connection.
 const EXHAUSTED: Duration = Duration::from_millis(100);
@@ -87,6 +89,8 @@ struct Shared {
     hub: Arc<Hub>,
     clock: Clock,
     quic: QuicSettings,
+    tcp: TcpSettings,
+    key_exchange: Option<NamedGroup>,
     next_id: AtomicU64,
     handshakes: AtomicUsize,
     tasks: TaskTracker,
@@ -103,6 +107,8 @@ impl Server {
             hub: Arc::new(Hub::new(settings.core)),
             clock: Clock::start(),
             quic: settings.quic,
+            tcp: settings.tcp,
+            key_exchange: settings.key_exchange,
             next_id: AtomicU64::new(1),
             handshakes: AtomicUsize::new(0),
             tasks: TaskTracker::new(),
@@ -162,6 +168,7 @@ impl Server {
         let (address, certificate_sha256) = match url.scheme() {
             Scheme::Tcp => {
                 let listener = TcpListener::bind(url.address()).await.map_err(fail)?;
+                tuning::set_up(&listener, &self.shared.tcp).map_err(fail)?;
                 let address = listener.local_addr().map_err(fail)?;
                 self.spawn(accept_tcp(Arc::clone(&self.shared), listener));
                 (address, None)
@@ -186,7 +193,8 @@ impl Server {
     }
 
     fn bind_quic(&self, address: SocketAddr) -> Result<quinn::Endpoint, QuicBindError> {
-        let config = quic::server_config(&self.shared.quic, &self.certificate)?;
+        let provider = tuning::provider(self.shared.key_exchange)?;
+        let config = quic::server_config(&self.shared.quic, &self.certificate, provider)?;
         let socket = UdpSocket::bind(address)?;
         Ok(quinn::Endpoint::new(
             quinn::EndpointConfig::default(),

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use quince_core::Config;
+use rustls::NamedGroup;
 
 /// What a broker is set to: the core's limits and the transports'.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -11,6 +12,19 @@ pub struct Settings {
     pub core: Config,
     /// The limits of the QUIC listeners.
     pub quic: QuicSettings,
+    /// What is set on TCP connections.
+    pub tcp: TcpSettings,
+    /// The only key exchange group that TLS and QUIC agree to; without one, any that the library
+    /// knows.
+    pub key_exchange: Option<NamedGroup>,
+}
+
+/// What is set on the connections of TCP listeners.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TcpSettings {
+    /// Congestion control under the kernel's name for it, as `cubic` or `bbr` (Linux only);
+    /// without one, the system's own choice.
+    pub congestion: Option<String>,
 }
 
 /// The limits of a QUIC listener. Windows are in bytes.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use quince_core::FlowId;
 use quinn::crypto::rustls::QuicServerConfig;
 use quinn::{IdleTimeout, VarInt};
-use rustls::crypto::aws_lc_rs;
+use rustls::crypto::CryptoProvider;
 
 use super::{Incoming, READ_BYTES, Reader, Writer};
 use crate::certificate::Certificate;
@@ -22,8 +22,8 @@ const ALPN: &[u8] = b"mqtt";
 pub(crate) fn server_config(
     settings: &QuicSettings,
     certificate: &Certificate,
+    provider: Arc<CryptoProvider>,
 ) -> Result<quinn::ServerConfig, rustls::Error> {
-    let provider = Arc::new(aws_lc_rs::default_provider());
     let mut tls = rustls::ServerConfig::builder_with_provider(provider)
         .with_protocol_versions(&[&rustls::version::TLS13])?
         .with_no_client_auth()

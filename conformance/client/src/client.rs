@@ -108,6 +108,12 @@ impl Client {
         self.version
     }
 
+    /// What carries the packets.
+    #[must_use]
+    pub fn transport(&self) -> &Transport {
+        &self.transport
+    }
+
     /// Sends one packet.
     ///
     /// # Errors

@@ -12,6 +12,7 @@ use tokio::time::timeout;
 use crate::endpoint::{Endpoint, Scheme};
 use crate::transport::Transport;
 use crate::trust::{Trust, TrustError};
+use crate::tuning::Tuning;
 
 /// The ALPN of MQTT over QUIC on a single stream or on plain further streams.
 const ALPN: &[u8] = b"mqtt";
@@ -21,6 +22,7 @@ const ALPN: &[u8] = b"mqtt";
 pub struct Dialer {
     trust: Trust,
     timeout: Duration,
+    tuning: Tuning,
     sockets: Mutex<Sockets>,
 }
 
@@ -78,8 +80,16 @@ impl Dialer {
         Self {
             trust,
             timeout,
+            tuning: Tuning::default(),
             sockets: Mutex::default(),
         }
+    }
+
+    /// The same dialler with `tuning` set on each connection that it makes.
+    #[must_use]
+    pub fn tuned(mut self, tuning: Tuning) -> Self {
+        self.tuning = tuning;
+        self
     }
 
     /// Connects to `endpoint`; over QUIC the control stream is open when this returns.
@@ -120,7 +130,7 @@ impl Dialer {
         let stream = TcpStream::connect((endpoint.host(), endpoint.port()))
             .await
             .map_err(fail)?;
-        stream.set_nodelay(true).map_err(fail)?;
+        self.tuning.set_up(&stream).map_err(fail)?;
         Ok(Transport::tcp(stream))
     }
 
@@ -176,7 +186,10 @@ impl Dialer {
         let mut sockets = self.sockets.lock().unwrap_or_else(PoisonError::into_inner);
         let config = match &sockets.config {
             Some(config) => config.clone(),
-            None => sockets.config.insert(quic_config(&self.trust)?).clone(),
+            None => sockets
+                .config
+                .insert(quic_config(&self.trust, &self.tuning)?)
+                .clone(),
         };
         let (slot, local): (_, IpAddr) = match peer {
             IpAddr::V4(_) => (&mut sockets.v4, Ipv4Addr::UNSPECIFIED.into()),
@@ -209,8 +222,8 @@ async fn resolve(endpoint: &Endpoint) -> Result<Vec<SocketAddr>, DialError> {
         })
 }
 
-fn quic_config(trust: &Trust) -> Result<quinn::ClientConfig, TrustError> {
-    let tls = trust.client_config(&[ALPN.to_vec()])?;
+fn quic_config(trust: &Trust, tuning: &Tuning) -> Result<quinn::ClientConfig, TrustError> {
+    let tls = trust.client_config(tuning, &[ALPN.to_vec()])?;
     let tls = QuicClientConfig::try_from(tls)
         .map_err(|error| rustls::Error::General(error.to_string()))?;
     let mut config = quinn::ClientConfig::new(Arc::new(tls));

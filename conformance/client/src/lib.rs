@@ -12,9 +12,11 @@ mod dial;
 mod endpoint;
 mod transport;
 mod trust;
+mod tuning;
 
 pub use client::{Client, ClientError, ConnectOptions};
 pub use dial::{DialError, Dialer};
 pub use endpoint::{Endpoint, Scheme, UrlError};
 pub use transport::{Ending, Event, Flow, Transport, TransportError};
 pub use trust::{Trust, TrustError};
+pub use tuning::Tuning;

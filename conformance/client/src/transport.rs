@@ -176,6 +176,15 @@ impl Transport {
         }
     }
 
+    /// The QUIC connection beneath, whose statistics may be read while it lives.
+    #[must_use]
+    pub fn quic_connection(&self) -> Option<&quinn::Connection> {
+        match &self.sender {
+            Sender::Quic { connection, .. } => Some(connection),
+            Sender::Tcp(_) => None,
+        }
+    }
+
     /// The next thing that the network delivers. Safe to cancel: nothing is lost. After
     /// [`Event::Closed`] it says [`Ending::Local`] for ever.
     pub async fn next(&mut self) -> Event {

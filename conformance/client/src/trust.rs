@@ -4,10 +4,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::{CryptoProvider, aws_lc_rs, verify_tls12_signature, verify_tls13_signature};
+use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
+
+use crate::tuning::Tuning;
 
 /// Whose certificates a dialler accepts.
 #[derive(Clone, Debug, Default)]
@@ -63,8 +65,12 @@ impl Trust {
     }
 
     /// A TLS 1.3 configuration that offers `alpn`.
-    pub(crate) fn client_config(&self, alpn: &[Vec<u8>]) -> Result<ClientConfig, TrustError> {
-        let provider = Arc::new(aws_lc_rs::default_provider());
+    pub(crate) fn client_config(
+        &self,
+        tuning: &Tuning,
+        alpn: &[Vec<u8>],
+    ) -> Result<ClientConfig, TrustError> {
+        let provider = tuning.provider()?;
         let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
             .with_protocol_versions(&[&rustls::version::TLS13])?;
         let mut config = match self {

@@ -21,7 +21,16 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
         ],
     ),
     ("quince-fuzz-targets", &["quince-codec", "quince-core"]),
-    ("quince-benches", &["quince-codec", "quince-core"]),
+    (
+        "quince-benches",
+        &[
+            "quince-codec",
+            "quince-core",
+            "quince-broker",
+            "quince-client",
+            "quince-link",
+        ],
+    ),
 ];
 
 /// What the suite may know of our broker only behind a feature.
