@@ -3,8 +3,8 @@
 use bytes::Bytes;
 
 use crate::error::{DecodeError, DecodeErrorKind};
-use crate::reader::{Reader, Scan, variable_byte_integer, variable_byte_integer_len};
-use crate::{Packet, PacketType, Version, packet};
+use crate::reader::{Reader, Scan, variable_byte_integer};
+use crate::{OwnedPacket, Packet, PacketType, Version, packet};
 
 /// The bytes of one packet, of which nothing but the length is known to be right. Cheap to clone; a clone keeps alive
 /// whatever buffer the bytes were received in.
@@ -47,6 +47,19 @@ impl FixedHeader {
             )),
         }
     }
+
+    /// Reads the header of bytes that must be exactly one packet.
+    #[inline]
+    pub(crate) fn of_packet(bytes: &[u8]) -> Result<Self, DecodeError> {
+        let kind = match Self::read(bytes)? {
+            Some(header) if header.packet_len as usize == bytes.len() => return Ok(header),
+            Some(header) if (header.packet_len as usize) < bytes.len() => {
+                DecodeErrorKind::TrailingBytes.at(header.packet_len as usize)
+            }
+            _ => DecodeErrorKind::Truncated.at(bytes.len()),
+        };
+        Err(in_packet(kind, bytes.first().copied().unwrap_or(0)))
+    }
 }
 
 /// The error, with the packet type that the first byte tells.
@@ -63,16 +76,7 @@ impl Frame {
     /// # Errors
     /// If they are fewer or more, or the Remaining Length has more than four bytes.
     pub fn parse(bytes: Bytes) -> Result<Self, DecodeError> {
-        let first = bytes.first().copied().unwrap_or(0);
-        let header = FixedHeader::read(&bytes)?
-            .ok_or_else(|| in_packet(DecodeErrorKind::Truncated.at(bytes.len()), first))?;
-        let length = header.packet_len as usize;
-        if bytes.len() < length {
-            return Err(in_packet(DecodeErrorKind::Truncated.at(bytes.len()), first));
-        }
-        if bytes.len() > length {
-            return Err(in_packet(DecodeErrorKind::TrailingBytes.at(length), first));
-        }
+        let header = FixedHeader::of_packet(&bytes)?;
         Ok(Self::new(bytes, header))
     }
 
@@ -127,25 +131,25 @@ impl Frame {
     /// If anything is wrong that can be told from this packet and the version alone.
     #[inline]
     pub fn decode(&self, version: Version) -> Result<Packet<'_>, DecodeError> {
-        self.decode_body(version)
-            .map_err(|error| in_packet(error, self.first()))
+        packet::decode(&self.bytes, self.header_len, version)
     }
 
+    /// Decodes the packet and keeps its bytes with it, to be sent to where a borrowed packet cannot go.
+    ///
+    /// # Errors
+    /// As [`Frame::decode`].
     #[inline]
-    fn decode_body(&self, version: Version) -> Result<Packet<'_>, DecodeError> {
-        let packet_type = self
-            .packet_type()
-            .ok_or_else(|| DecodeErrorKind::ReservedPacketType.at(0))?;
-        let reader = Reader::new(self.body(), usize::from(self.header_len));
-        let packet = Packet::decode(packet_type, self.flags(), reader, version)?;
-        let version = match packet {
-            Packet::Connect(connect) => connect.version,
-            _ => version,
-        };
-        if version == Version::V5_0 && !self.has_minimal_header() {
-            return Err(DecodeErrorKind::RemainingLengthNotMinimal.at(1));
+    pub fn into_owned(self, version: Version) -> Result<OwnedPacket, DecodeError> {
+        OwnedPacket::decode(self, version)
+    }
+
+    /// The same packet in a buffer of its own size, so that it does not keep alive what came beside it.
+    #[must_use]
+    pub fn detached(&self) -> Self {
+        Self {
+            bytes: Bytes::copy_from_slice(&self.bytes),
+            header_len: self.header_len,
         }
-        Ok(packet)
     }
 
     /// The bytes of a part of this frame, sharing its buffer; a copy if `part` lies elsewhere.
@@ -160,11 +164,5 @@ impl Frame {
 
     fn first(&self) -> u8 {
         self.bytes.first().copied().unwrap_or(0)
-    }
-
-    fn has_minimal_header(&self) -> bool {
-        u32::try_from(self.body().len()).is_ok_and(|length| {
-            usize::from(self.header_len) == 1 + variable_byte_integer_len(length)
-        })
     }
 }

@@ -1,8 +1,8 @@
 //! MQTT packets: bytes to packets and back, borrowed, strict, without I/O.
 //!
 //! A [`Framer`] cuts received bytes into [`Frame`]s. [`Frame::decode`] gives a [`Packet`] that borrows from the frame,
-//! after everything has been checked that can be told from one packet and the [`Version`]. [`Packet::encode`] writes a
-//! packet. [`error_response`] tells what a server answers to bytes that are no packet.
+//! after everything has been checked that can be told from one packet and the [`Version`]; [`Frame::into_owned`] gives
+//! one that keeps its bytes. [`Packet::encode`] writes a packet. [`error_response`] tells what a server answers to bytes that are no packet.
 //!
 //! ```
 //! use quince_codec::{Framer, Packet, Version};
@@ -27,6 +27,7 @@
 mod error;
 mod frame;
 mod framer;
+mod owned;
 mod packet;
 mod packet_id;
 mod packet_type;
@@ -43,6 +44,7 @@ mod writer;
 pub use error::{DecodeError, DecodeErrorClass, DecodeErrorKind, EncodeError};
 pub use frame::Frame;
 pub use framer::Framer;
+pub use owned::OwnedPacket;
 pub use packet::{
     Acknowledgement, Auth, ConnAck, Connect, Disconnect, FilterIter, FilterList, Filters,
     InvalidRetainHandling, Packet, Publish, RetainHandling, SubAck, Subscribe, Subscription,

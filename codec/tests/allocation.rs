@@ -59,6 +59,20 @@ fn decoding_and_reading_allocates_nothing() {
     }
 }
 
+/// The owned form shares the bytes that it came in.
+#[test]
+fn owning_a_packet_allocates_nothing() {
+    for (version, bytes) in PACKETS {
+        let frame = Frame::parse(bytes.into()).unwrap();
+        let kept = frame.clone();
+        let (same, counted) = allocated(|| {
+            let owned = frame.into_owned(version).unwrap();
+            owned.clone().packet() == kept.decode(version).unwrap()
+        });
+        assert_eq!((same, counted), (true, (0, 0)), "{:?}", kept.packet_type());
+    }
+}
+
 #[test]
 fn encoding_into_room_allocates_nothing() {
     for (version, bytes) in PACKETS {

@@ -27,11 +27,13 @@ pub use unsub_ack::UnsubAck;
 pub use unsubscribe::{FilterIter, FilterList, Filters, Unsubscribe};
 
 pub(crate) use connect::decode_version;
+pub(crate) use publish::Layout;
 
 use bytes::{BufMut, Bytes};
 
 use crate::error::{DecodeError, DecodeErrorKind, EncodeError};
-use crate::reader::Reader;
+use crate::frame::{FixedHeader, in_packet};
+use crate::reader::{Reader, variable_byte_integer_len};
 use crate::writer::{MAX_REMAINING_LENGTH, put_variable_byte_integer};
 use crate::{PacketType, Version};
 
@@ -56,10 +58,56 @@ pub enum Packet<'a> {
     Auth(Auth<'a>),
 }
 
+/// Decodes a packet that is as long as its fixed header tells; `header_len` bytes of it are the header.
+#[inline]
+pub(crate) fn decode(
+    bytes: &[u8],
+    header_len: u8,
+    version: Version,
+) -> Result<Packet<'_>, DecodeError> {
+    let (first, body) = match (bytes.first(), bytes.get(usize::from(header_len)..)) {
+        (Some(&first), Some(body)) => (first, body),
+        _ => (0, &[][..]),
+    };
+    let decoded = match PacketType::from_number(first >> 4) {
+        Some(packet_type) => {
+            let reader = Reader::new(body, usize::from(header_len));
+            Packet::decode_body(packet_type, first & 0x0f, reader, version)
+        }
+        None => Err(DecodeErrorKind::ReservedPacketType.at(0)),
+    };
+    let packet = decoded.map_err(|error| in_packet(error, first))?;
+    let version = match packet {
+        Packet::Connect(connect) => connect.version,
+        _ => version,
+    };
+    if version == Version::V5_0 && !is_minimal_header(header_len, body) {
+        let error = DecodeErrorKind::RemainingLengthNotMinimal.at(1);
+        return Err(in_packet(error, first));
+    }
+    Ok(packet)
+}
+
+fn is_minimal_header(header_len: u8, body: &[u8]) -> bool {
+    u32::try_from(body.len())
+        .is_ok_and(|length| usize::from(header_len) == 1 + variable_byte_integer_len(length))
+}
+
 impl<'a> Packet<'a> {
+    /// Decodes bytes that must be exactly one packet, without an allocation. CONNECT goes by the version that it names,
+    /// whatever `version` is.
+    ///
+    /// # Errors
+    /// If they are fewer bytes or more, or anything is wrong that can be told from this packet and the version alone.
+    #[inline]
+    pub fn decode(bytes: &'a [u8], version: Version) -> Result<Self, DecodeError> {
+        let header = FixedHeader::of_packet(bytes)?;
+        decode(bytes, header.header_len, version)
+    }
+
     /// Decodes what follows the fixed header. CONNECT tells its version itself.
     #[inline]
-    pub(crate) fn decode(
+    fn decode_body(
         packet_type: PacketType,
         flags: u8,
         mut reader: Reader<'a>,
@@ -133,7 +181,7 @@ impl<'a> Packet<'a> {
     #[inline]
     pub fn encoded_len(&self, version: Version) -> Result<usize, EncodeError> {
         let body = self.body_len(version)?;
-        Ok(1 + crate::reader::variable_byte_integer_len(body) + body as usize)
+        Ok(1 + variable_byte_integer_len(body) + body as usize)
     }
 
     /// Writes the packet, in its shortest form.
@@ -146,7 +194,7 @@ impl<'a> Packet<'a> {
     #[inline]
     pub fn encode(&self, version: Version, buffer: &mut impl BufMut) -> Result<(), EncodeError> {
         let body = self.body_len(version)?;
-        let length = 1 + crate::reader::variable_byte_integer_len(body) + body as usize;
+        let length = 1 + variable_byte_integer_len(body) + body as usize;
         if buffer.remaining_mut() < length {
             return Err(EncodeError::BufferTooSmall);
         }

@@ -99,3 +99,48 @@ impl<'a> Publish<'a> {
         buffer.put_slice(self.payload);
     }
 }
+
+/// Where the parts of a decoded PUBLISH lie in what follows the fixed header.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Layout {
+    packet_id: Option<PacketId>,
+    /// Bytes of the Topic Name, which stands first, after its length.
+    topic_len: usize,
+    /// Bytes of the properties, without their length, which lie before the payload.
+    properties_len: usize,
+    payload_len: usize,
+    present: u64,
+}
+
+impl Layout {
+    /// That of a decoded `publish`.
+    #[inline]
+    pub(crate) fn of(publish: &Publish<'_>) -> Self {
+        Self {
+            packet_id: publish.packet_id,
+            topic_len: publish.topic.len(),
+            properties_len: publish.properties.raw().len(),
+            payload_len: publish.payload.len(),
+            present: publish.properties.present(),
+        }
+    }
+
+    /// The PUBLISH with that layout, which has been checked before. Text is checked for UTF-8 again: there is no other
+    /// way to it in safe code.
+    #[inline]
+    pub(crate) fn publish<'a>(&self, flags: u8, body: &'a [u8]) -> Publish<'a> {
+        let end = body.len().saturating_sub(self.payload_len);
+        let part = |from: usize, to: usize| body.get(from..to).unwrap_or_default();
+        let topic = part(2, 2 + self.topic_len);
+        let properties = part(end.saturating_sub(self.properties_len), end);
+        Publish {
+            dup: flags & DUP != 0,
+            qos: QoS::from_bits(flags >> 1).unwrap_or_default(),
+            retain: flags & RETAIN != 0,
+            topic: core::str::from_utf8(topic).unwrap_or_default(),
+            packet_id: self.packet_id,
+            properties: Properties::checked(properties, self.present),
+            payload: part(end, body.len()),
+        }
+    }
+}

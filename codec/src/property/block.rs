@@ -149,6 +149,22 @@ impl<'a> Properties<'a> {
         }
     }
 
+    /// A block that has been checked before, and what was found in it.
+    #[inline]
+    pub(crate) const fn checked(raw: &'a [u8], present: u64) -> Self {
+        Self {
+            raw,
+            present,
+            unencodable: None,
+        }
+    }
+
+    /// One bit for each identifier that occurs.
+    #[inline]
+    pub(crate) const fn present(&self) -> u64 {
+        self.present
+    }
+
     fn check(mut reader: Reader<'a>, place: Place) -> Result<Self, DecodeError> {
         let raw = { reader }.take_rest();
         let place = place.bit();
@@ -178,11 +194,7 @@ impl<'a> Properties<'a> {
                 return Err(value.error(fault));
             }
         }
-        Ok(Self {
-            raw,
-            present,
-            unencodable: None,
-        })
+        Ok(Self::checked(raw, present))
     }
 
     /// The properties in the order in which they stand.

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use proptest::collection::vec;
 use proptest::prelude::*;
-use quince_codec::{Frame, Framer, Version};
+use quince_codec::{DecodeErrorKind, Frame, Framer, Packet, PacketType, Version};
 
 use crate::bytes_to::frame;
 use crate::specimen::specimen;
@@ -31,15 +31,38 @@ proptest! {
         })?;
     }
 
+    /// Three ways to the same packet: from bytes, from a frame, and owned.
+    #[test]
+    fn an_owned_packet_is_the_same_packet(specimen in specimen()) {
+        specimen.with(|packet| {
+            let bytes = packet.to_bytes(specimen.version).unwrap();
+            prop_assert_eq!(Packet::decode(&bytes, specimen.version), Ok(packet));
+            let owned = frame(&bytes).into_owned(specimen.version).unwrap();
+            prop_assert_eq!(owned.version(), specimen.version);
+            prop_assert_eq!(owned.frame().bytes(), &bytes);
+            for owned in [owned.clone(), owned.detached()] {
+                prop_assert_eq!(owned.packet(), packet);
+                prop_assert_eq!(owned.packet().to_bytes(specimen.version), Ok(bytes.clone()));
+                let is_publish = packet.packet_type() == PacketType::Publish;
+                prop_assert_eq!(owned.as_publish().is_some(), is_publish);
+            }
+            Ok(())
+        })?;
+    }
+
     /// A packet that has lost its end, or has a byte too many, is not taken for a whole one.
     #[test]
     fn a_packet_without_its_end_is_not_taken_for_one(specimen in specimen(), at in any::<prop::sample::Index>()) {
         let bytes = specimen.with(|packet| packet.to_bytes(specimen.version).unwrap());
         let cut = at.index(bytes.len());
-        prop_assert!(Frame::parse(bytes.slice(..cut)).is_err());
+        let short = Packet::decode(&bytes[..cut], specimen.version).unwrap_err();
+        prop_assert_eq!(short.kind, DecodeErrorKind::Truncated);
+        prop_assert_eq!(Frame::parse(bytes.slice(..cut)), Err(short));
         let mut longer = bytes.to_vec();
         longer.push(0);
-        prop_assert!(Frame::parse(longer.into()).is_err());
+        let long = Packet::decode(&longer, specimen.version).unwrap_err();
+        prop_assert_eq!((long.kind, long.offset as usize), (DecodeErrorKind::TrailingBytes, bytes.len()));
+        prop_assert_eq!(Frame::parse(longer.clone().into()), Err(long));
     }
 
     /// What differs in one byte from a packet decodes or not, but what decodes encodes to a fixed point.
@@ -82,6 +105,21 @@ proptest! {
             read_all(&frame, version);
         }
     }
+}
+
+#[test]
+fn a_detached_packet_has_a_buffer_of_its_own() {
+    let frame = frame(b"\x30\x05\x00\x01tab");
+    let owned = frame.clone().into_owned(Version::V3_1_1).unwrap();
+    assert_eq!(owned.frame().bytes().as_ptr(), frame.bytes().as_ptr());
+    let detached = owned.detached();
+    assert_ne!(detached.frame().bytes().as_ptr(), frame.bytes().as_ptr());
+    assert_eq!(detached.as_publish().unwrap().payload, b"ab");
+    let bad = Frame::parse(b"\x36\x00"[..].into()).unwrap();
+    assert_eq!(
+        bad.clone().into_owned(Version::V3_1_1).unwrap_err(),
+        bad.decode(Version::V3_1_1).unwrap_err()
+    );
 }
 
 #[test]
