@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use quince_codec::ReasonCode;
 
+use crate::policy::Principal;
 use crate::position::Position;
 use crate::session::Session;
 
@@ -12,6 +13,7 @@ use crate::session::Session;
 #[derive(Clone, Debug)]
 pub(crate) struct AttachRequest {
     pub(crate) client_id: Arc<str>,
+    pub(crate) principal: Principal,
     pub(crate) clean_start: bool,
     /// Session Expiry Interval in seconds, as granted.
     pub(crate) expiry: u32,

@@ -109,6 +109,8 @@ pub struct Connection {
     /// When the last packet was complete.
     last_packet: Time,
     paused: Option<Paused>,
+    /// The epoch of the policy that last admitted the client; 0 before it is connected.
+    admitted: u64,
     /// The latest time that the driver told.
     now: Time,
 }
@@ -123,7 +125,7 @@ impl Connection {
         hub.add_slot(id, &slot);
         Self {
             framer: Framer::new(hub.config.packet_before_connack),
-            link: Link::new(hub.config.outbox_bytes),
+            link: Link::new(hub.config.outbox_bytes, hub.in_force()),
             state: State::AwaitingConnect {
                 deadline: now + hub.config.connect_timeout,
             },
@@ -135,6 +137,7 @@ impl Connection {
             keep_alive: 0,
             last_packet: now,
             paused: None,
+            admitted: 0,
             now,
         }
     }
@@ -243,8 +246,8 @@ impl Connection {
         let verdict = answer
             .map_err(|code| refusal(self.link.version, code))
             .and_then(|principal| {
-                pending.principal = principal;
-                pending.check_will(&self.hub)
+                self.hub.refresh(&mut self.link.in_force);
+                pending.identify(&self.link.in_force, principal)
             });
         match verdict {
             Ok(()) => self.attach(now, pending),
@@ -273,8 +276,10 @@ impl Connection {
             State::Attaching { .. } => {
                 self.end(now, refusal(self.link.version, ReasonCode::SERVER_BUSY))
             }
-            State::Connected(_) => {
-                if self
+            State::Connected(session) => {
+                if session.principal.ends().is_some_and(|at| at <= now) {
+                    self.end(now, Ending::error(ReasonCode::MAXIMUM_CONNECT_TIME));
+                } else if self
                     .paused
                     .as_ref()
                     .is_some_and(|paused| paused.give_up <= now)
@@ -299,12 +304,12 @@ impl Connection {
             | State::Authenticating { deadline, .. }
             | State::Attaching { deadline, .. }
             | State::Closing { deadline, .. } => Some(*deadline),
-            State::Connected(_) => {
+            State::Connected(session) => {
                 let paused = self
                     .paused
                     .as_ref()
                     .map(|paused| paused.retry.min(paused.give_up));
-                [paused, self.keep_alive_deadline()]
+                [paused, self.keep_alive_deadline(), session.principal.ends()]
                     .into_iter()
                     .flatten()
                     .min()

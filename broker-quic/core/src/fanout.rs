@@ -8,15 +8,19 @@ use quince_codec::QoS;
 use crate::hub::Hub;
 use crate::mailbox::{Reservation, WhenFull};
 use crate::message::{Delivery, Incoming, Message};
+use crate::policy::{Action, Identity, InForce, Principal};
 use crate::position::Position;
 use crate::retained::Shard;
-use crate::routes::{Matches, Subscriber, SubscriberKey};
+use crate::routes::{Matches, Routes, Subscriber, SubscriberKey};
 use crate::time::Time;
 
 /// Who publishes.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Publisher<'a> {
     pub(crate) client_id: &'a Arc<str>,
+    pub(crate) principal: &'a Principal,
+    /// The policy under which this publish was allowed; who may receive it is asked of the same one.
+    pub(crate) in_force: &'a InForce,
     /// Picks the members of shared subscriptions.
     pub(crate) turn: u64,
     /// Deliveries leave when the log is durable up to here: the record of a QoS 2 message's identifier.
@@ -64,14 +68,15 @@ impl<'a> Target<'a> {
         self.identifiers.extend(other.identifiers);
     }
 
-    fn delivery(self, message: &Arc<Message>, after: Position) -> Delivery {
+    fn delivery(self, message: &Arc<Message>, publisher: Publisher<'_>) -> Delivery {
         Delivery {
             message: Arc::clone(message),
             flow: self.subscriber.key.1,
             qos: self.qos,
             retain: self.retain,
             identifiers: self.identifiers,
-            after,
+            after: publisher.after,
+            authorized: publisher.in_force.epoch,
             shared: self.subscriber.shared.clone(),
         }
     }
@@ -121,7 +126,7 @@ impl Hub {
         shard: Option<&mut Shard<'_>>,
     ) -> Result<Published, QuotaExceeded> {
         let routes = self.routes();
-        let matches = routes.matches(incoming.topic);
+        let matches = receivers(&routes, incoming.topic, publisher.in_force);
         let targets = merge_plain(&matches, incoming, publisher);
         let matched = !targets.is_empty() || !matches.shared.is_empty();
         if !matched && shard.is_none() {
@@ -130,7 +135,11 @@ impl Hub {
                 after: Position::START,
             });
         }
-        let Some(message) = Message::copy(&self.budget, incoming, now) else {
+        let retained_by = incoming.retain.then(|| Identity {
+            client_id: Arc::clone(publisher.client_id),
+            principal: publisher.principal.clone(),
+        });
+        let Some(message) = Message::copy(&self.budget, incoming, retained_by, now) else {
             // QoS 0 may be lost; the others are the publisher's until they are acknowledged.
             return unless_droppable(
                 incoming.qos,
@@ -197,7 +206,8 @@ impl Hub {
             return;
         }
         let routes = self.routes();
-        let groups = routes.matches(&message.topic).shared;
+        let in_force = self.in_force();
+        let groups = receivers(&routes, &message.topic, &in_force).shared;
         let group = groups.iter().find(|members| {
             members
                 .first()
@@ -214,6 +224,8 @@ impl Hub {
         let nobody = Arc::from("");
         let publisher = Publisher {
             client_id: &nobody,
+            principal: &Principal::anonymous(),
+            in_force: &in_force,
             turn: 0,
             after: orphan.after,
         };
@@ -240,6 +252,19 @@ fn unless_droppable(qos: QoS, published: Published) -> Result<Published, QuotaEx
     } else {
         Err(QuotaExceeded)
     }
+}
+
+/// The subscriptions that match a topic and whose clients may receive it: nothing is queued for anybody else.
+fn receivers<'a>(routes: &'a Routes, topic: &str, in_force: &InForce) -> Matches<'a> {
+    let mut matches = routes.matches(topic);
+    let may_receive =
+        |subscriber: &&Subscriber| in_force.authorize(subscriber.subject(), Action::Receive(topic));
+    matches.plain.retain(may_receive);
+    for members in &mut matches.shared {
+        members.retain(may_receive);
+    }
+    matches.shared.retain(|members| !members.is_empty());
+    matches
 }
 
 fn merge_plain<'a>(
@@ -273,7 +298,7 @@ fn plan<'a>(
     let mut planned = Vec::with_capacity(targets.len() + matches.shared.len());
     let mut complete = true;
     for target in targets.into_values() {
-        match make_room(target, message, publisher.after) {
+        match make_room(target, message, publisher) {
             Some(delivery) => planned.push(delivery),
             None => {
                 complete = false;
@@ -317,17 +342,17 @@ fn pick<'a>(
     connected
         .into_iter()
         .chain(away)
-        .find_map(|member| make_room(Target::of(member, incoming), message, publisher.after))
+        .find_map(|member| make_room(Target::of(member, incoming), message, publisher))
 }
 
 fn make_room<'a>(
     target: Target<'a>,
     message: &Arc<Message>,
-    after: Position,
+    publisher: Publisher<'_>,
 ) -> Option<Planned<'a>> {
     let subscriber = target.subscriber;
     let refuses = subscriber.mailbox.when_full(target.qos) == WhenFull::Refuse;
-    let delivery = target.delivery(message, after);
+    let delivery = target.delivery(message, publisher);
     let reservation = if refuses {
         Some(subscriber.mailbox.reserve(delivery.allocated())?)
     } else {

@@ -9,7 +9,7 @@ use crate::attach::Slot;
 use crate::config::Config;
 use crate::identifier::ConnectionId;
 use crate::message::Budget;
-use crate::policy::{Action, AllowAll, Policy, Subject};
+use crate::policy::{Action, AllowAll, InForce, Policy, Subject};
 use crate::position::{Log, Position};
 use crate::registry::{Aftermath, DueWill, Registry};
 use crate::retained::Retained;
@@ -24,12 +24,14 @@ use crate::time::Time;
 #[derive(Debug)]
 pub struct Hub {
     pub(crate) config: Config,
-    pub(crate) policy: Arc<dyn Policy>,
     pub(crate) log: Log,
     pub(crate) budget: Arc<Budget>,
     pub(crate) retained: Retained,
     registry: Mutex<Registry>,
     routes: RwLock<Arc<Routes>>,
+    in_force: RwLock<InForce>,
+    /// The epoch of `in_force`, to be looked at without its lock.
+    policy_epoch: AtomicU64,
     /// One slot per connection that has not closed, so that shutdown reaches it.
     slots: Mutex<BTreeMap<ConnectionId, Arc<Slot>>>,
     shutting_down: AtomicBool,
@@ -77,7 +79,8 @@ impl Hub {
             shutting_down: AtomicBool::new(false),
             timer: Mutex::default(),
             dropped_wills: AtomicU64::new(0),
-            policy,
+            in_force: RwLock::new(InForce { policy, epoch: 1 }),
+            policy_epoch: AtomicU64::new(1),
             config,
         }
     }
@@ -164,9 +167,36 @@ impl Hub {
         }
     }
 
-    /// The one place where a policy decides.
-    pub(crate) fn allows(&self, subject: Subject<'_>, action: Action<'_>) -> bool {
-        self.policy.allows(subject, action)
+    /// Puts another policy into force. Every connection is woken: one whose client is not admitted any more ends, and
+    /// what the others may not receive any more is dropped, wherever it waits.
+    pub fn set_policy(&self, policy: Arc<dyn Policy>) {
+        {
+            let mut in_force = self
+                .in_force
+                .write()
+                .unwrap_or_else(PoisonError::into_inner);
+            let epoch = in_force.epoch + 1;
+            *in_force = InForce { policy, epoch };
+            self.policy_epoch.store(epoch, Ordering::Release);
+        }
+        for slot in self.slots().values() {
+            slot.wake();
+        }
+    }
+
+    /// The policy in force.
+    pub(crate) fn in_force(&self) -> InForce {
+        self.in_force
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    /// Brings a copy of the policy in force up to date.
+    pub(crate) fn refresh(&self, known: &mut InForce) {
+        if known.epoch != self.policy_epoch.load(Ordering::Acquire) {
+            *known = self.in_force();
+        }
     }
 
     pub(crate) fn registry(&self) -> MutexGuard<'_, Registry> {
@@ -215,11 +245,15 @@ impl Hub {
             client_id: &due.client_id,
             principal: &due.principal,
         };
-        if !self.allows(subject, Action::Publish(&due.will.topic)) {
+        let in_force = self.in_force();
+        // The right may have gone since CONNECT.
+        if !in_force.authorize(subject, Action::Publish(&due.will.topic)) {
             return;
         }
         let publisher = crate::fanout::Publisher {
             client_id: &due.client_id,
+            principal: &due.principal,
+            in_force: &in_force,
             turn: due.turn,
             after: Position::START,
         };

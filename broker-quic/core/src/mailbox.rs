@@ -239,7 +239,8 @@ mod tests {
             qos,
             retain: false,
         };
-        let message = Message::copy(&Budget::new(usize::MAX), &incoming, Time::ZERO).expect("room");
+        let message =
+            Message::copy(&Budget::new(usize::MAX), &incoming, None, Time::ZERO).expect("room");
         Delivery {
             message,
             flow: FlowId::CONTROL,
@@ -247,6 +248,7 @@ mod tests {
             retain: false,
             identifiers: Vec::new(),
             after: Position::START,
+            authorized: 0,
             shared: None,
         }
     }

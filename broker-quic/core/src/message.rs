@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use quince_codec::{Properties, Property, PropertyList, QoS};
 
 use crate::identifier::FlowId;
+use crate::policy::Identity;
 use crate::position::Position;
 use crate::time::Time;
 
@@ -74,6 +75,8 @@ pub(crate) struct Message {
     pub(crate) payload: Box<[u8]>,
     pub(crate) qos: QoS,
     pub(crate) expires: Option<Time>,
+    /// Who published it, if it is to be retained: it is shown to new subscribers for as long as that one may publish it.
+    pub(crate) retained_by: Option<Box<Identity>>,
     charge: Charge,
 }
 
@@ -82,12 +85,16 @@ impl Message {
     pub(crate) fn copy(
         budget: &Arc<Budget>,
         incoming: &Incoming<'_>,
+        retained_by: Option<Identity>,
         now: Time,
     ) -> Option<Arc<Self>> {
         let bytes = size_of::<Self>()
             + incoming.topic.len()
             + incoming.properties.raw().len()
-            + incoming.payload.len();
+            + incoming.payload.len()
+            + retained_by.as_ref().map_or(0, |identity| {
+                size_of::<Identity>() + identity.client_id.len()
+            });
         let charge = budget.charge(bytes)?;
         let mut properties = PropertyList::new();
         for property in incoming.properties.iter() {
@@ -105,6 +112,7 @@ impl Message {
             payload: Box::from(incoming.payload),
             qos: incoming.qos,
             expires,
+            retained_by: retained_by.map(Box::new),
             charge,
         }))
     }
@@ -141,6 +149,8 @@ pub(crate) struct Delivery {
     pub(crate) identifiers: Vec<u32>,
     /// The delivery leaves when the log is durable up to here.
     pub(crate) after: Position,
+    /// The epoch of the policy that allowed it; 0 when none was asked yet.
+    pub(crate) authorized: u64,
     /// The filter of the shared subscription that it came by.
     pub(crate) shared: Option<Arc<str>>,
 }

@@ -45,6 +45,8 @@ pub(crate) enum Attach {
     Waiting,
     /// There is no room for one more stored Session.
     Full,
+    /// The Session is another principal's.
+    Foreign,
 }
 
 #[derive(Debug)]
@@ -76,6 +78,8 @@ enum Owner {
 
 #[derive(Debug)]
 struct Entry {
+    /// Whose Session it is: nobody else takes it over, resumes or ends it.
+    principal: Principal,
     mailbox: Arc<Mailbox>,
     stored: bool,
     owner: Owner,
@@ -130,6 +134,12 @@ impl Registry {
         aftermath: &mut Aftermath,
     ) -> Attach {
         let known = self.entries.get_mut(&request.client_id);
+        if known
+            .as_ref()
+            .is_some_and(|entry| !entry.principal.is_same_as(&request.principal))
+        {
+            return Attach::Foreign;
+        }
         let already_stored = known.as_ref().is_some_and(|entry| entry.stored);
         if request.expiry > 0 && !already_stored && self.stored >= hub.config.stored_sessions {
             return Attach::Full;
@@ -264,6 +274,7 @@ impl Registry {
         let subscriber = Subscriber {
             key: session.key(flow),
             client_id: Arc::clone(&session.client_id),
+            principal: session.principal.clone(),
             mailbox: Arc::clone(&session.mailbox),
             options: subscription.options,
             identifier: subscription.identifier,
@@ -303,7 +314,9 @@ impl Registry {
         ));
         let mut session = Session::new(id, Arc::clone(&request.client_id), Arc::clone(&mailbox));
         session.expiry = request.expiry;
+        session.principal = request.principal.clone();
         let entry = Entry {
+            principal: request.principal.clone(),
             mailbox,
             stored: false,
             owner: Owner::Connection { waiting: None },
@@ -336,6 +349,7 @@ impl Registry {
         // The Session goes on before the Will Delay Interval has passed [MQTT5-3.1.3-9].
         session.will = None;
         session.expiry = request.expiry;
+        session.principal = request.principal.clone();
         self.set_stored(&request.client_id, session.is_stored());
         if let Some(entry) = self.entries.get_mut(&request.client_id) {
             entry.owner = Owner::Connection { waiting: None };

@@ -255,7 +255,7 @@ mod tests {
                 qos: QoS::AtMostOnce,
                 retain: true,
             };
-            let message = Message::copy(&budget, &incoming, Time::ZERO).expect("room");
+            let message = Message::copy(&budget, &incoming, None, Time::ZERO).expect("room");
             retained.shard(&topic).replace(&message).expect("room");
             if matching {
                 expected.insert(topic);

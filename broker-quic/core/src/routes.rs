@@ -11,6 +11,7 @@ use quince_codec::topic::SharedSubscription;
 
 use crate::identifier::{FlowId, SessionId};
 use crate::mailbox::Mailbox;
+use crate::policy::{Principal, Subject};
 
 /// Whose subscription it is. A Session may hold the same filter once per flow.
 pub(crate) type SubscriberKey = (SessionId, FlowId);
@@ -20,11 +21,21 @@ pub(crate) type SubscriberKey = (SessionId, FlowId);
 pub(crate) struct Subscriber {
     pub(crate) key: SubscriberKey,
     pub(crate) client_id: Arc<str>,
+    pub(crate) principal: Principal,
     pub(crate) mailbox: Arc<Mailbox>,
     pub(crate) options: SubscriptionOptions,
     pub(crate) identifier: Option<u32>,
     /// The whole filter of a shared subscription, so that a message can be given to another member.
     pub(crate) shared: Option<Arc<str>>,
+}
+
+impl Subscriber {
+    pub(crate) fn subject(&self) -> Subject<'_> {
+        Subject {
+            client_id: &self.client_id,
+            principal: &self.principal,
+        }
+    }
 }
 
 /// A filter as the tree stores it: without `$share/name/`.
@@ -301,6 +312,7 @@ mod tests {
         Subscriber {
             key: (SessionId(session), FlowId::CONTROL),
             client_id: Arc::from(format!("c{session}")),
+            principal: Principal::anonymous(),
             mailbox: Arc::new(Mailbox::new(1, 1)),
             options: SubscriptionOptions {
                 qos: QoS::AtMostOnce,

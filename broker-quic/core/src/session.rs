@@ -10,7 +10,7 @@ use crate::flow::Flow;
 use crate::identifier::{FlowId, SessionId};
 use crate::mailbox::Mailbox;
 use crate::message::{Charge, Incoming};
-use crate::policy::Principal;
+use crate::policy::{Principal, Subject};
 use crate::retained::Cursor;
 use crate::routes::SubscriberKey;
 
@@ -82,6 +82,13 @@ impl Session {
             will: None,
             principal: Principal::anonymous(),
             turn: 0,
+        }
+    }
+
+    pub(crate) fn subject(&self) -> Subject<'_> {
+        Subject {
+            client_id: &self.client_id,
+            principal: &self.principal,
         }
     }
 

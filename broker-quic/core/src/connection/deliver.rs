@@ -84,9 +84,10 @@ impl Exchange<'_> {
             Stage::Published(delivery) => {
                 let delivery = delivery.clone();
                 flow.mark_resent();
-                if self
-                    .send_publish(&delivery, Some(packet_id), Sending::Again)
-                    .is_err()
+                if !self.may_receive(&delivery)
+                    || self
+                        .send_publish(&delivery, Some(packet_id), Sending::Again)
+                        .is_err()
                 {
                     self.count_as_done(packet_id, &delivery);
                 }
@@ -102,6 +103,13 @@ impl Exchange<'_> {
         granted: QoS,
         identifier: Option<u32>,
     ) {
+        let may_publish = message.retained_by.as_ref().is_none_or(|publisher| {
+            let action = Action::Publish(&message.topic);
+            self.link.in_force.authorize(publisher.subject(), action)
+        });
+        if !may_publish {
+            return;
+        }
         let qos = message.qos.min(granted);
         let identifiers = identifier.into_iter().collect();
         // It is sent because of the subscription, so RETAIN is 1 whatever Retain As Published says [MQTT3-3.3.1-8].
@@ -113,6 +121,7 @@ impl Exchange<'_> {
             retain: true,
             identifiers,
             after,
+            authorized: 0,
             shared: None,
         };
         self.session.mailbox.charge(delivery.allocated());
@@ -122,9 +131,7 @@ impl Exchange<'_> {
     /// Sends a delivery that is charged to the mailbox.
     fn deliver_first_time(&mut self, mut delivery: Delivery) {
         // Neither an expired message [MQTT5-3.3.2-5] nor one that the client may not see starts out.
-        let skip = delivery.message.is_expired(self.now)
-            || !self.is_allowed(Action::Receive(&delivery.message.topic));
-        if skip {
+        if delivery.message.is_expired(self.now) || !self.may_receive(&delivery) {
             self.session.mailbox.settle(delivery.allocated());
             return;
         }
@@ -150,6 +157,12 @@ impl Exchange<'_> {
             // As if it had been sent and acknowledged [MQTT5-3.1.2-25].
             Err(TooLarge) => self.session.mailbox.settle(delivery.allocated()),
         }
+    }
+
+    /// Whether the client may have this message now, whenever it was queued.
+    fn may_receive(&self, delivery: &Delivery) -> bool {
+        delivery.authorized >= self.link.in_force.epoch
+            || self.is_allowed(Action::Receive(&delivery.message.topic))
     }
 
     fn count_as_done(&mut self, packet_id: PacketId, delivery: &Delivery) {

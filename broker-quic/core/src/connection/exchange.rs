@@ -10,7 +10,7 @@ use crate::flow::Progress;
 use crate::hub::Hub;
 use crate::identifier::FlowId;
 use crate::outbox::Gate;
-use crate::policy::{Action, Subject};
+use crate::policy::Action;
 use crate::position::Position;
 use crate::session::Session;
 use crate::time::Time;
@@ -59,11 +59,7 @@ impl Exchange<'_> {
     }
 
     pub(crate) fn is_allowed(&self, action: Action<'_>) -> bool {
-        let subject = Subject {
-            client_id: &self.session.client_id,
-            principal: &self.session.principal,
-        };
-        self.hub.allows(subject, action)
+        self.link.in_force.authorize(self.session.subject(), action)
     }
 
     pub(crate) fn gate(&self, after: Position) -> Gate {

@@ -15,7 +15,7 @@ use crate::config::Config;
 use crate::hub::Hub;
 use crate::identifier::ConnectionId;
 use crate::outbox::Gate;
-use crate::policy::{Action, Principal, Subject};
+use crate::policy::{Action, InForce, Principal, Subject};
 use crate::session::{NEVER, Session, Will};
 
 /// What the driver must have somebody judge; the answer goes to
@@ -60,7 +60,6 @@ pub(crate) struct Pending {
     keep_alive_limited: bool,
     expiry_limited: bool,
     will: Option<Will>,
-    pub(crate) principal: Principal,
 }
 
 /// A refusal of CONNECT in the words of its version.
@@ -126,6 +125,7 @@ impl Pending {
         Ok(Self {
             request: AttachRequest {
                 client_id,
+                principal: Principal::anonymous(),
                 clean_start: connect.clean_start,
                 expiry,
             },
@@ -140,7 +140,6 @@ impl Pending {
             keep_alive_limited: keep_alive != connect.keep_alive,
             expiry_limited: expiry != wanted_expiry,
             will,
-            principal: Principal::anonymous(),
         })
     }
 
@@ -158,16 +157,19 @@ impl Pending {
         }
     }
 
-    /// Asks the policy about the Will Message, once it is known who the client is.
-    pub(crate) fn check_will(&self, hub: &Hub) -> Result<(), Ending> {
-        let Some(will) = &self.will else {
-            return Ok(());
-        };
+    /// Takes over who the client is, and asks the policy about it and its Will Message.
+    pub(crate) fn identify(
+        &mut self,
+        in_force: &InForce,
+        principal: Principal,
+    ) -> Result<(), Ending> {
+        self.request.principal = principal;
         let subject = Subject {
             client_id: &self.request.client_id,
-            principal: &self.principal,
+            principal: &self.request.principal,
         };
-        if hub.allows(subject, Action::Publish(&will.topic)) {
+        let may_publish = |will: &Will| in_force.authorize(subject, Action::Publish(&will.topic));
+        if in_force.policy.admits(subject) && self.will.as_ref().is_none_or(may_publish) {
             Ok(())
         } else {
             Err(refusal(self.version, ReasonCode::NOT_AUTHORIZED))
@@ -199,7 +201,6 @@ impl Pending {
             return Err((Ending::silent(ReasonCode::PACKET_TOO_LARGE), session));
         }
         session.will = self.will;
-        session.principal = self.principal;
         session
             .flows
             .values_mut()

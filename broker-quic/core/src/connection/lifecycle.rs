@@ -46,6 +46,8 @@ impl Connection {
         match answer {
             Attach::Ready(attached) => self.attached(now, Ok(attached)),
             Attach::Full => self.attached(now, Err(ReasonCode::QUOTA_EXCEEDED)),
+            // The identifier is a good one; what is missing is the right to this Session.
+            Attach::Foreign => self.attached(now, Err(ReasonCode::NOT_AUTHORIZED)),
             // It may have been yielded already; a wake comes in any case.
             Attach::Waiting => {}
         }

@@ -10,6 +10,7 @@ use quince_codec::{
 use super::ending::Ending;
 use crate::aliases::{IncomingAliases, OutgoingAliases};
 use crate::outbox::{Gate, Lane, Outbox};
+use crate::policy::InForce;
 
 /// Which packet of a message's handshake is due.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,6 +51,8 @@ pub(crate) struct TooLarge;
 #[derive(Debug)]
 pub(crate) struct Link {
     pub(crate) version: Version,
+    /// The policy in force when something last happened here.
+    pub(crate) in_force: InForce,
     /// The client's Maximum Packet Size.
     pub(crate) maximum_packet_size: u32,
     /// How many QoS 1 and 2 messages may be in flight to the client.
@@ -64,8 +67,9 @@ pub(crate) struct Link {
 }
 
 impl Link {
-    pub(crate) fn new(outbox_bytes: usize) -> Self {
+    pub(crate) fn new(outbox_bytes: usize, in_force: InForce) -> Self {
         Self {
+            in_force,
             version: Version::V5_0,
             maximum_packet_size: u32::MAX,
             window: 0,

@@ -148,6 +148,8 @@ impl Exchange<'_> {
         self.session.turn = self.session.turn.wrapping_add(1);
         let publisher = Publisher {
             client_id: &self.session.client_id,
+            principal: &self.session.principal,
+            in_force: &self.link.in_force,
             turn: self.session.turn,
             after: remembered,
         };

@@ -31,6 +31,7 @@ impl Connection {
     }
 
     pub(super) fn heed_signals(&mut self, now: Time) {
+        self.hub.refresh(&mut self.link.in_force);
         match &self.state {
             State::Attaching { .. } => {
                 if let Some(outcome) = self.slot.take() {
@@ -43,6 +44,7 @@ impl Connection {
             }
             _ => {}
         }
+        self.heed_policy(now);
         if self.hub.is_shutting_down() {
             match self.state {
                 State::AwaitingConnect { .. } => {
@@ -58,6 +60,19 @@ impl Connection {
                     self.end(now, Ending::error(ReasonCode::SERVER_SHUTTING_DOWN))
                 }
                 State::Closing { .. } | State::Closed => {}
+            }
+        }
+    }
+
+    /// Ends the connection of a client that the policy in force does not admit.
+    fn heed_policy(&mut self, now: Time) {
+        let epoch = self.link.in_force.epoch;
+        if let State::Connected(session) = &self.state
+            && self.admitted != epoch
+        {
+            self.admitted = epoch;
+            if !self.link.in_force.policy.admits(session.subject()) {
+                self.end(now, Ending::error(ReasonCode::NOT_AUTHORIZED));
             }
         }
     }

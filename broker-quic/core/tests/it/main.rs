@@ -1,5 +1,6 @@
 //! The core as its clients see it, in virtual time.
 
+mod access;
 mod connect;
 mod deliver;
 mod durability;
