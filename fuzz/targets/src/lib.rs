@@ -6,12 +6,15 @@
 mod canonical;
 mod connection;
 mod decode;
+mod round_trip;
+mod specimen;
 mod stream;
 mod topic;
 
 pub use canonical::canonical;
 pub use connection::connection;
 pub use decode::decode;
+pub use round_trip::round_trip;
 pub use stream::stream;
 pub use topic::topic;
 
@@ -23,6 +26,7 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("canonical", canonical),
     ("connection", connection),
     ("decode", decode),
+    ("round_trip", round_trip),
     ("stream", stream),
     ("topic", topic),
 ];
