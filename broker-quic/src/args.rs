@@ -3,7 +3,7 @@
 use clap::{Args, Parser, Subcommand};
 use quince_broker::ListenerUrl;
 
-/// An MQTT broker over TCP and QUIC.
+/// An MQTT broker over TCP, TLS and QUIC.
 ///
 /// Without arguments it serves loopback only: MQTT over TCP on port 1883, and over QUIC on UDP port
 /// 14567 with a certificate that lives in memory. On standard output it prints one line per
@@ -30,7 +30,7 @@ enum Command {
 /// How to serve.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct Serve {
-    /// Listen here: tcp://ADDRESS:PORT or quic://ADDRESS:PORT; port 0 lets the system choose. May be
+    /// Listen here: tcp://ADDRESS:PORT, tls:// or quic://; port 0 lets the system choose. May be
     /// given several times [default: tcp://127.0.0.1:1883 quic://127.0.0.1:14567]
     #[arg(long, value_name = "URL")]
     pub(crate) listen: Vec<ListenerUrl>,

@@ -46,12 +46,7 @@ impl Certificate {
     /// SHA-256 over the DER form, in lower-case hex, as people compare it by eye.
     #[must_use]
     pub fn sha256(&self) -> String {
-        let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, self.der());
-        digest
-            .as_ref()
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect()
+        sha256(self.der())
     }
 
     pub(crate) fn chain(&self) -> Vec<CertificateDer<'static>> {
@@ -61,4 +56,14 @@ impl Certificate {
     pub(crate) fn key(&self) -> PrivateKeyDer<'static> {
         self.key.clone_key()
     }
+}
+
+/// SHA-256 in lower-case hex.
+pub(crate) fn sha256(der: &CertificateDer<'_>) -> String {
+    let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, der);
+    digest
+        .as_ref()
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
 }

@@ -10,12 +10,13 @@ use std::task::{Wake, Waker};
 use std::time::Duration;
 
 use quince_codec::ReasonCode;
-use quince_core::{Connection, ConnectionId, FlowId, Hub, Output, Principal, READ_AT_MOST, Time};
+use quince_core::{Connection, FlowId, Output, Principal, READ_AT_MOST, Time};
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until, timeout};
 use tracing::debug;
 
 use crate::access;
+use crate::peer::Peer;
 use crate::transport::{Incoming, Reader, Writer};
 
 /// How long the peer may take to have the last bytes and to close its own side.
@@ -89,24 +90,23 @@ enum Step {
 
 /// Serves one connection until it has ended and the peer has had its last bytes.
 pub(crate) async fn serve(
-    hub: Arc<Hub>,
-    id: ConnectionId,
+    mut connection: Connection,
+    peer: Peer,
     clock: Clock,
     mut reader: impl Reader,
     mut writer: impl Writer,
 ) {
     let bell = Arc::new(Bell::default());
-    let mut connection = Connection::new(hub, id, clock.now());
     connection.set_waker(&Waker::from(Arc::clone(&bell)));
     let mut authentication: Option<Authentication> = None;
     loop {
         while let Some(output) = connection.poll_output() {
             match output {
                 Output::Authenticate(request) => {
-                    authentication = Some(Box::pin(access::authenticate(request)));
+                    authentication = Some(Box::pin(access::authenticate(request, peer.clone())));
                 }
                 Output::Close { code, by } => {
-                    debug!(connection = id.number(), %code, ?by, "closing");
+                    debug!(connection = connection.id().number(), %code, ?by, "closing");
                     close(reader, writer).await;
                     return;
                 }

@@ -11,20 +11,53 @@ use url::{Host, Url};
 pub enum Scheme {
     /// Plain TCP.
     Tcp,
+    /// TLS 1.2 or 1.3 over TCP, ALPN `mqtt` where the client offers any.
+    Tls,
     /// MQTT over QUIC, single stream, ALPN `mqtt`.
     Quic,
 }
 
-impl fmt::Display for Scheme {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
+impl Scheme {
+    /// Every one.
+    pub const ALL: [Self; 3] = [Self::Tcp, Self::Tls, Self::Quic];
+
+    /// The name used in URLs.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
             Self::Tcp => "tcp",
+            Self::Tls => "tls",
             Self::Quic => "quic",
-        })
+        }
+    }
+
+    /// The port that a URL without one means.
+    #[must_use]
+    pub fn default_port(self) -> u16 {
+        match self {
+            Self::Tcp => 1883,
+            Self::Tls => 8883,
+            Self::Quic => 14567,
+        }
+    }
+
+    /// Whether the broker shows a certificate there.
+    #[must_use]
+    pub fn is_encrypted(self) -> bool {
+        match self {
+            Self::Tcp => false,
+            Self::Tls | Self::Quic => true,
+        }
     }
 }
 
-/// A listener's address: `tcp://ADDRESS[:PORT]` (also `mqtt://`) or `quic://ADDRESS[:PORT]`.
+impl fmt::Display for Scheme {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+/// A listener's address: `tcp://ADDRESS[:PORT]` (also `mqtt://`), `tls://` (also `mqtts://`) or `quic://`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ListenerUrl {
     scheme: Scheme,
@@ -41,7 +74,9 @@ pub enum ListenerUrlError {
         text: String,
     },
     /// A scheme that the broker does not speak.
-    #[error("the broker cannot listen on '{scheme}://': use tcp:// (or mqtt://) or quic://")]
+    #[error(
+        "the broker cannot listen on '{scheme}://': use tcp:// (or mqtt://), tls:// (or mqtts://) or quic://"
+    )]
     UnknownScheme {
         /// The scheme as given.
         scheme: String,
@@ -87,9 +122,10 @@ impl FromStr for ListenerUrl {
             return Err(malformed());
         }
         let url = Url::parse(text).map_err(|_| malformed())?;
-        let (scheme, default_port) = match url.scheme() {
-            "tcp" | "mqtt" => (Scheme::Tcp, 1883),
-            "quic" => (Scheme::Quic, 14567),
+        let scheme = match url.scheme() {
+            "tcp" | "mqtt" => Scheme::Tcp,
+            "tls" | "mqtts" => Scheme::Tls,
+            "quic" => Scheme::Quic,
             other => {
                 return Err(ListenerUrlError::UnknownScheme {
                     scheme: other.to_owned(),
@@ -111,7 +147,7 @@ impl FromStr for ListenerUrl {
             }
             None => return Err(malformed()),
         };
-        let address = SocketAddr::new(ip, url.port().unwrap_or(default_port));
+        let address = SocketAddr::new(ip, url.port().unwrap_or_else(|| scheme.default_port()));
         Ok(Self { scheme, address })
     }
 }
@@ -131,6 +167,8 @@ mod tests {
         for (text, expected) in [
             ("tcp://127.0.0.1:0", "tcp://127.0.0.1:0"),
             ("mqtt://0.0.0.0", "tcp://0.0.0.0:1883"),
+            ("mqtts://127.0.0.1", "tls://127.0.0.1:8883"),
+            ("tls://[::]:1", "tls://[::]:1"),
             ("quic://[::1]", "quic://[::1]:14567"),
         ] {
             assert_eq!(

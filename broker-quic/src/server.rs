@@ -8,24 +8,24 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::task::Waker;
 use std::time::Duration;
 
-use quince_core::{ConnectionId, Hub};
-use rustls::NamedGroup;
+use arc_swap::ArcSwap;
+use quince_core::{Connection, ConnectionId, Hub};
 use rustls::pki_types::CertificateDer;
-use tokio::net::{TcpListener, TcpStream};
-use tokio::time::{sleep, timeout};
+use tokio::net::TcpListener;
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use tracing::{debug, info, warn};
+use tracing::warn;
 
+use crate::accept::{Arrival, accept_quic, accept_tcp};
 use crate::certificate::{Certificate, CertificateError};
 use crate::driver::{Bell, Clock, serve, sleep_until_some};
 use crate::listener::{ListenerUrl, Scheme};
 use crate::settings::{QuicSettings, Settings, TcpSettings};
-use crate::transport::{Reader, Writer, quic, tcp};
+use crate::tls::Tls;
+use crate::transport::{Reader, Writer};
 use crate::tuning;
 
-/// How long an accept loop rests when the system has no resources left for a further connection.
-const EXHAUSTED: Duration = Duration::from_millis(100);
 /// How long connections may take to say goodbye at shutdown.
 const FAREWELL: Duration = Duration::from_secs(5);
 
@@ -79,22 +79,23 @@ pub enum BindError {
 #[derive(Debug)]
 pub struct Server {
     shared: Arc<Shared>,
-    certificate: Certificate,
     listeners: Vec<BoundListener>,
     quic: Vec<quinn::Endpoint>,
 }
 
+/// What all tasks of a server share.
 #[derive(Debug)]
-struct Shared {
-    hub: Arc<Hub>,
-    clock: Clock,
-    quic: QuicSettings,
+pub(crate) struct Shared {
+    pub(crate) hub: Arc<Hub>,
+    pub(crate) clock: Clock,
+    pub(crate) tls: ArcSwap<Tls>,
+    pub(crate) quic: QuicSettings,
     tcp: TcpSettings,
-    key_exchange: Option<NamedGroup>,
     next_id: AtomicU64,
-    handshakes: AtomicUsize,
-    tasks: TaskTracker,
-    closing: CancellationToken,
+    /// QUIC handshakes under way.
+    pub(crate) handshakes: AtomicUsize,
+    pub(crate) tasks: TaskTracker,
+    pub(crate) closing: CancellationToken,
 }
 
 impl Server {
@@ -103,21 +104,20 @@ impl Server {
     /// # Errors
     /// [`BindError`] for the first listener that cannot be bound; those before it are closed again.
     pub async fn bind(urls: &[ListenerUrl], settings: Settings) -> Result<Self, BindError> {
+        let tls = Tls::new(Certificate::ephemeral()?, &settings)?;
         let shared = Arc::new(Shared {
             hub: Arc::new(Hub::new(settings.core)),
             clock: Clock::start(),
+            tls: ArcSwap::from_pointee(tls),
             quic: settings.quic,
             tcp: settings.tcp,
-            key_exchange: settings.key_exchange,
             next_id: AtomicU64::new(1),
             handshakes: AtomicUsize::new(0),
             tasks: TaskTracker::new(),
             closing: CancellationToken::new(),
         });
-        let certificate = Certificate::ephemeral()?;
         let mut server = Self {
             shared,
-            certificate,
             listeners: Vec::new(),
             quic: Vec::new(),
         };
@@ -139,8 +139,8 @@ impl Server {
 
     /// The certificate that TLS and QUIC listeners show, in DER form.
     #[must_use]
-    pub fn certificate(&self) -> &CertificateDer<'static> {
-        self.certificate.der()
+    pub fn certificate(&self) -> CertificateDer<'static> {
+        self.shared.tls.load().certificate.der().clone()
     }
 
     /// Closes the listeners, sends every client DISCONNECT 0x8B (5.0) and waits, bounded, until all
@@ -165,56 +165,46 @@ impl Server {
             url,
             reason: explain(&error),
         };
-        let (address, certificate_sha256) = match url.scheme() {
-            Scheme::Tcp => {
+        let address = match url.scheme() {
+            Scheme::Tcp | Scheme::Tls => {
                 let listener = TcpListener::bind(url.address()).await.map_err(fail)?;
                 tuning::set_up(&listener, &self.shared.tcp).map_err(fail)?;
                 let address = listener.local_addr().map_err(fail)?;
-                self.spawn(accept_tcp(Arc::clone(&self.shared), listener));
-                (address, None)
+                self.spawn(accept_tcp(Arc::clone(&self.shared), listener, url.scheme()));
+                address
             }
             Scheme::Quic => {
-                let endpoint = self.bind_quic(url.address()).map_err(|error| match error {
-                    QuicBindError::Socket(error) => fail(error),
-                    QuicBindError::Tls(error) => error.into(),
-                })?;
+                let endpoint = self.bind_quic(url.address()).map_err(fail)?;
                 let address = endpoint.local_addr().map_err(fail)?;
                 self.quic.push(endpoint.clone());
                 self.spawn(accept_quic(Arc::clone(&self.shared), endpoint));
-                (address, Some(self.certificate.sha256()))
+                address
             }
         };
         let url = ListenerUrl::new(url.scheme(), address);
         self.listeners.push(BoundListener {
             url,
-            certificate_sha256,
+            certificate_sha256: url
+                .scheme()
+                .is_encrypted()
+                .then(|| self.shared.tls.load().certificate.sha256()),
         });
         Ok(())
     }
 
-    fn bind_quic(&self, address: SocketAddr) -> Result<quinn::Endpoint, QuicBindError> {
-        let provider = tuning::provider(self.shared.key_exchange)?;
-        let config = quic::server_config(&self.shared.quic, &self.certificate, provider)?;
+    fn bind_quic(&self, address: SocketAddr) -> io::Result<quinn::Endpoint> {
         let socket = UdpSocket::bind(address)?;
-        Ok(quinn::Endpoint::new(
+        quinn::Endpoint::new(
             quinn::EndpointConfig::default(),
-            Some(config),
+            Some(self.shared.tls.load().quic.clone()),
             socket,
             Arc::new(quinn::TokioRuntime),
-        )?)
+        )
     }
 
     fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
         self.shared.tasks.spawn(task);
     }
-}
-
-#[derive(Debug, thiserror::Error)]
-enum QuicBindError {
-    #[error(transparent)]
-    Socket(#[from] io::Error),
-    #[error(transparent)]
-    Tls(#[from] rustls::Error),
 }
 
 fn explain(error: &io::Error) -> String {
@@ -229,9 +219,10 @@ fn explain(error: &io::Error) -> String {
 
 impl Shared {
     /// Serves one connection, under an identifier of its own, until it has ended.
-    async fn serve(&self, reader: impl Reader, writer: impl Writer) {
+    pub(crate) async fn serve(&self, arrival: Arrival, reader: impl Reader, writer: impl Writer) {
         let id = ConnectionId::new(self.next_id.fetch_add(1, Ordering::Relaxed));
-        serve(Arc::clone(&self.hub), id, self.clock, reader, writer).await;
+        let connection = Connection::new(Arc::clone(&self.hub), id, arrival.at);
+        serve(connection, arrival.peer, self.clock, reader, writer).await;
     }
 }
 
@@ -250,100 +241,5 @@ async fn keep_time(shared: Arc<Shared>) {
             () = bell.rung() => {}
             () = sleep_until_some(due) => shared.hub.handle_timeout(shared.clock.now()),
         }
-    }
-}
-
-async fn accept_tcp(shared: Arc<Shared>, listener: TcpListener) {
-    loop {
-        let accepted = tokio::select! {
-            () = shared.closing.cancelled() => return,
-            accepted = listener.accept() => accepted,
-        };
-        match accepted {
-            Ok((stream, peer)) => {
-                debug!(%peer, "accepted over tcp");
-                shared.tasks.spawn(serve_tcp(Arc::clone(&shared), stream));
-            }
-            Err(error) => {
-                // Out of file descriptors or memory, or a client that has gone again: neither is a
-                // reason to stop listening.
-                warn!(%error, "failed to accept over tcp");
-                sleep(EXHAUSTED).await;
-            }
-        }
-    }
-}
-
-async fn serve_tcp(shared: Arc<Shared>, stream: TcpStream) {
-    if let Ok((reader, writer)) = tcp::split(stream) {
-        shared.serve(reader, writer).await;
-    }
-}
-
-/// Accepts without waiting for anybody: each handshake is a task of its own, so that no client can
-/// hold up another.
-async fn accept_quic(shared: Arc<Shared>, endpoint: quinn::Endpoint) {
-    loop {
-        let incoming = tokio::select! {
-            () = shared.closing.cancelled() => {
-                endpoint.set_server_config(None);
-                return;
-            }
-            incoming = endpoint.accept() => incoming,
-        };
-        let Some(incoming) = incoming else { return };
-        let crowded = shared.handshakes.load(Ordering::Relaxed) >= shared.quic.retry_above;
-        if crowded && !incoming.remote_address_validated() {
-            // Ask for proof of the address before spending anything on it.
-            if let Err(error) = incoming.retry() {
-                error.into_incoming().ignore();
-            }
-            continue;
-        }
-        shared
-            .tasks
-            .spawn(serve_quic(Arc::clone(&shared), incoming));
-    }
-}
-
-async fn serve_quic(shared: Arc<Shared>, incoming: quinn::Incoming) {
-    let peer = incoming.remote_address();
-    let limit = shared.hub.config().connect_timeout;
-    let opened = timeout(limit, async {
-        let connection = {
-            let _counted = Counted::new(&shared.handshakes);
-            incoming.await?
-        };
-        let (send, receive) = connection.accept_bi().await?;
-        Ok::<_, quinn::ConnectionError>((connection, send, receive))
-    });
-    let opened = tokio::select! {
-        () = shared.closing.cancelled() => return,
-        opened = opened => opened,
-    };
-    match opened {
-        Ok(Ok((connection, send, receive))) => {
-            debug!(%peer, "accepted over quic");
-            let (reader, writer) = quic::split(connection, send, receive);
-            shared.serve(reader, writer).await;
-        }
-        Ok(Err(error)) => debug!(%peer, %error, "no connection over quic"),
-        Err(_) => info!(%peer, "a quic client opened no stream in time"),
-    }
-}
-
-/// Counts something for as long as it lives.
-struct Counted<'a>(&'a AtomicUsize);
-
-impl<'a> Counted<'a> {
-    fn new(counter: &'a AtomicUsize) -> Self {
-        counter.fetch_add(1, Ordering::Relaxed);
-        Self(counter)
-    }
-}
-
-impl Drop for Counted<'_> {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }

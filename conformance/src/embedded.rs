@@ -5,20 +5,35 @@ use std::net::{Ipv4Addr, SocketAddr};
 use quince_broker::{ListenerUrl, Scheme, Server, Settings};
 use quince_client::{Endpoint, Trust};
 
-/// A broker in this process, on loopback, over TCP and QUIC.
+/// A broker in this process, on loopback.
 #[derive(Debug)]
 pub struct EmbeddedBroker {
     server: Server,
 }
 
 impl EmbeddedBroker {
-    /// Starts it on ports that the system chooses.
+    /// Starts it over TCP and QUIC, on ports that the system chooses.
     ///
     /// # Errors
     /// In words, if no port can be had.
     pub async fn start() -> Result<Self, String> {
+        Self::start_over(&[Scheme::Tcp, Scheme::Quic]).await
+    }
+
+    /// Starts it over every transport that it has.
+    ///
+    /// # Errors
+    /// In words, if no port can be had.
+    pub async fn start_over_all() -> Result<Self, String> {
+        Self::start_over(&Scheme::ALL).await
+    }
+
+    async fn start_over(schemes: &[Scheme]) -> Result<Self, String> {
         let loopback = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-        let urls = [Scheme::Tcp, Scheme::Quic].map(|scheme| ListenerUrl::new(scheme, loopback));
+        let urls: Vec<_> = schemes
+            .iter()
+            .map(|scheme| ListenerUrl::new(*scheme, loopback))
+            .collect();
         let server = Server::bind(&urls, Settings::default())
             .await
             .map_err(|error| format!("the embedded broker does not start: {error}"))?;
@@ -40,7 +55,7 @@ impl EmbeddedBroker {
 
     /// Believes its certificate and no other.
     pub fn trust(&self) -> Trust {
-        Trust::Authorities(vec![self.server.certificate().clone()])
+        Trust::Authorities(vec![self.server.certificate()])
     }
 
     /// Stops it.

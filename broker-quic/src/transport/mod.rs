@@ -4,6 +4,7 @@
 //! something else happens first. Nothing here knows MQTT.
 
 pub(crate) mod quic;
+pub(crate) mod stream;
 pub(crate) mod tcp;
 
 use std::io;
@@ -35,7 +36,8 @@ pub(crate) trait Reader: Send {
 
 /// The half that writes.
 pub(crate) trait Writer: Send {
-    /// Writes some of `bytes` on `flow` and tells how many. Safe to cancel: then none was written.
+    /// Writes some of `bytes` on `flow` and tells how many. Safe to cancel: the next call offers the
+    /// same bytes again, with more behind them perhaps, and goes on from there.
     fn write(
         &mut self,
         flow: FlowId,

@@ -6,38 +6,33 @@ use std::sync::Arc;
 use quince_core::FlowId;
 use quinn::crypto::rustls::QuicServerConfig;
 use quinn::{IdleTimeout, VarInt};
-use rustls::crypto::CryptoProvider;
+use rustls::pki_types::CertificateDer;
 
 use super::{Incoming, READ_BYTES, Reader, Writer};
-use crate::certificate::Certificate;
 use crate::settings::QuicSettings;
-
-/// The ALPN of MQTT over QUIC.
-const ALPN: &[u8] = b"mqtt";
 
 /// A listener's configuration.
 ///
 /// # Errors
-/// When TLS does not take the certificate.
+/// When a setting is out of QUIC's range.
 pub(crate) fn server_config(
     settings: &QuicSettings,
-    certificate: &Certificate,
-    provider: Arc<CryptoProvider>,
+    tls: Arc<QuicServerConfig>,
 ) -> Result<quinn::ServerConfig, rustls::Error> {
-    let mut tls = rustls::ServerConfig::builder_with_provider(provider)
-        .with_protocol_versions(&[&rustls::version::TLS13])?
-        .with_no_client_auth()
-        .with_single_cert(certificate.chain(), certificate.key())?;
-    tls.alpn_protocols = vec![ALPN.to_vec()];
-    let tls = QuicServerConfig::try_from(tls)
-        .map_err(|error| rustls::Error::General(error.to_string()))?;
-    let mut config = quinn::ServerConfig::with_crypto(Arc::new(tls));
+    let mut config = quinn::ServerConfig::with_crypto(tls);
     config
         .transport_config(Arc::new(transport_config(settings)?))
         .max_incoming(settings.waiting_handshakes)
         .incoming_buffer_size(settings.waiting_handshake_bytes)
         .incoming_buffer_size_total(settings.waiting_handshake_bytes);
     Ok(config)
+}
+
+/// The chain that the client showed and proved to own, its own certificate first.
+pub(crate) fn chain(connection: &quinn::Connection) -> Option<Vec<CertificateDer<'static>>> {
+    // What quinn hands out untyped is, with rustls, always this.
+    let chain = connection.peer_identity()?;
+    chain.downcast().ok().map(|chain| *chain)
 }
 
 fn transport_config(settings: &QuicSettings) -> Result<quinn::TransportConfig, rustls::Error> {

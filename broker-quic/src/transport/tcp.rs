@@ -11,17 +11,15 @@ use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use super::{Incoming, READ_BYTES, Reader, Writer};
 
 /// The two halves of an accepted socket.
-pub(crate) fn split(stream: TcpStream) -> io::Result<(TcpReader, TcpWriter)> {
-    // Acknowledgements are small and waited for: holding them back costs tens of milliseconds.
-    stream.set_nodelay(true)?;
+pub(crate) fn split(stream: TcpStream) -> (TcpReader, TcpWriter) {
     let (reader, writer) = stream.into_split();
-    Ok((
+    (
         TcpReader {
             reader,
             buffer: BytesMut::new(),
         },
         TcpWriter { writer },
-    ))
+    )
 }
 
 pub(crate) struct TcpReader {

@@ -1,16 +1,20 @@
-//! Peers for the tests: raw bytes over TCP and QUIC, no MQTT of our own in between.
+//! Peers for the tests: raw bytes over each transport, no MQTT of our own in between.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
+use quince_broker::{Scheme, Server};
 use quinn::crypto::rustls::QuicClientConfig;
-use rustls::RootCertStore;
 use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::CertificateDer;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use rustls::version::{TLS12, TLS13};
+use rustls::{ClientConfig, RootCertStore, SupportedProtocolVersion};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
 
 pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -26,9 +30,13 @@ pub(crate) fn is_shutting_down(bytes: &[u8]) -> bool {
     matches!(bytes, [0xe0, length, 0x8b, ..] if usize::from(*length) + 2 == bytes.len())
 }
 
+/// A byte stream over TCP, whatever lies between.
+pub(crate) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
+
 /// One connection, whatever its transport.
 pub(crate) enum Peer {
-    Tcp(TcpStream),
+    Stream(Box<dyn Stream>),
     Quic {
         _endpoint: quinn::Endpoint,
         send: quinn::SendStream,
@@ -37,11 +45,29 @@ pub(crate) enum Peer {
 }
 
 impl Peer {
-    pub(crate) async fn tcp(address: SocketAddr) -> Self {
-        Self::Tcp(TcpStream::connect(address).await.expect("connected"))
+    /// A peer that believes exactly the certificate of `server`, at its listener number `index`.
+    pub(crate) async fn connect(server: &Server, index: usize) -> Self {
+        let url = server.listeners()[index].url();
+        let address = url.address();
+        match url.scheme() {
+            Scheme::Tcp => Self::tcp(address).await,
+            Scheme::Tls => Self::tls(address, &server.certificate()).await,
+            Scheme::Quic => Self::quic(address, &server.certificate()).await,
+        }
     }
 
-    /// A QUIC peer that believes exactly `certificate`.
+    pub(crate) async fn tcp(address: SocketAddr) -> Self {
+        Self::Stream(Box::new(
+            TcpStream::connect(address).await.expect("connected"),
+        ))
+    }
+
+    pub(crate) async fn tls(address: SocketAddr, certificate: &CertificateDer<'static>) -> Self {
+        let config = tls_config(certificate, &[&TLS13, &TLS12], &[b"mqtt"]);
+        let stream = tls_stream(address, config).await;
+        Self::Stream(Box::new(stream.expect("a handshake")))
+    }
+
     pub(crate) async fn quic(address: SocketAddr, certificate: &CertificateDer<'static>) -> Self {
         let (endpoint, connection) = quic_connection(address, certificate).await;
         let (send, receive) = connection.open_bi().await.expect("a stream");
@@ -54,7 +80,10 @@ impl Peer {
 
     pub(crate) async fn write(&mut self, bytes: &[u8]) {
         match self {
-            Self::Tcp(stream) => stream.write_all(bytes).await.expect("written"),
+            Self::Stream(stream) => {
+                stream.write_all(bytes).await.expect("written");
+                stream.flush().await.expect("sent");
+            }
             Self::Quic { send, .. } => send.write_all(bytes).await.expect("written"),
         }
     }
@@ -64,7 +93,7 @@ impl Peer {
         let mut bytes = vec![0; length];
         timeout(PATIENCE, async {
             match self {
-                Self::Tcp(stream) => drop(stream.read_exact(&mut bytes).await.expect("read")),
+                Self::Stream(stream) => drop(stream.read_exact(&mut bytes).await.expect("read")),
                 Self::Quic { receive, .. } => receive.read_exact(&mut bytes).await.expect("read"),
             }
         })
@@ -78,7 +107,7 @@ impl Peer {
         let mut bytes = Vec::new();
         timeout(PATIENCE, async {
             match self {
-                Self::Tcp(stream) => drop(stream.read_to_end(&mut bytes).await.expect("read")),
+                Self::Stream(stream) => drop(stream.read_to_end(&mut bytes).await.expect("read")),
                 Self::Quic { receive, .. } => {
                     bytes = receive.read_to_end(1 << 20).await.expect("read");
                 }
@@ -102,15 +131,7 @@ pub(crate) async fn quic_connection(
     address: SocketAddr,
     certificate: &CertificateDer<'static>,
 ) -> (quinn::Endpoint, quinn::Connection) {
-    let mut roots = RootCertStore::empty();
-    roots.add(certificate.clone()).expect("a certificate");
-    let provider = Arc::new(aws_lc_rs::default_provider());
-    let mut tls = rustls::ClientConfig::builder_with_provider(provider)
-        .with_protocol_versions(&[&rustls::version::TLS13])
-        .expect("TLS 1.3")
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    tls.alpn_protocols = vec![b"mqtt".to_vec()];
+    let tls = tls_config(certificate, &[&TLS13], &[b"mqtt"]);
     let tls = QuicClientConfig::try_from(tls).expect("QUIC cipher suites");
     let endpoint = quinn::Endpoint::client((Ipv4Addr::LOCALHOST, 0).into()).expect("a socket");
     let connection = endpoint
@@ -123,4 +144,33 @@ pub(crate) async fn quic_connection(
         .await
         .expect("a handshake");
     (endpoint, connection)
+}
+
+/// TLS that believes exactly `certificate`.
+pub(crate) fn tls_config(
+    certificate: &CertificateDer<'static>,
+    versions: &[&'static SupportedProtocolVersion],
+    alpn: &[&[u8]],
+) -> ClientConfig {
+    let mut roots = RootCertStore::empty();
+    roots.add(certificate.clone()).expect("a certificate");
+    let provider = Arc::new(aws_lc_rs::default_provider());
+    let mut tls = ClientConfig::builder_with_provider(provider)
+        .with_protocol_versions(versions)
+        .expect("versions of TLS")
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    tls.alpn_protocols = alpn.iter().map(|name| name.to_vec()).collect();
+    tls
+}
+
+pub(crate) async fn tls_stream(
+    address: SocketAddr,
+    config: ClientConfig,
+) -> std::io::Result<TlsStream<TcpStream>> {
+    let socket = TcpStream::connect(address).await?;
+    let name = "localhost".try_into().expect("a name");
+    TlsConnector::from(Arc::new(config))
+        .connect(name, socket)
+        .await
 }

@@ -1,38 +1,55 @@
 //! The same behaviour over every transport, and what only a transport can get wrong.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use quince_broker::{ListenerUrl, Scheme, Server, Settings};
+use rustls::version::{TLS12, TLS13};
+use tokio::io::AsyncReadExt;
+use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep, timeout};
+use tokio_rustls::TlsConnector;
 
 use crate::peer::{
     CONNECT_3, CONNECT_5, PATIENCE, PINGREQ, PINGRESP, Peer, is_shutting_down, quic_connection,
+    tls_config, tls_stream,
 };
+
+/// Which listener of [`start`] is which.
+const TCP: usize = 0;
+const TLS: usize = 1;
+const QUIC: usize = Scheme::ALL.len() - 1;
 
 /// A broker with one listener of each transport.
 async fn start(settings: Settings) -> Server {
     let loopback = "127.0.0.1:0".parse().expect("an address");
-    let urls = [Scheme::Tcp, Scheme::Quic].map(|scheme| ListenerUrl::new(scheme, loopback));
+    let urls = Scheme::ALL.map(|scheme| ListenerUrl::new(scheme, loopback));
+    assert_eq!(
+        [urls[TCP], urls[TLS], urls[QUIC]].map(|url| url.scheme()),
+        [Scheme::Tcp, Scheme::Tls, Scheme::Quic]
+    );
     Server::bind(&urls, settings).await.expect("bound")
 }
 
 /// One peer over each transport.
-async fn peers(server: &Server) -> [Peer; 2] {
-    let [tcp, quic] = [0, 1].map(|index| server.listeners()[index].url().address());
-    [
-        Peer::tcp(tcp).await,
-        Peer::quic(quic, server.certificate()).await,
-    ]
+async fn peers(server: &Server) -> Vec<Peer> {
+    let mut peers = Vec::new();
+    for index in 0..server.listeners().len() {
+        peers.push(Peer::connect(server, index).await);
+    }
+    peers
 }
 
 #[tokio::test]
 async fn a_connection_lives_over_every_transport() {
     let server = start(Settings::default()).await;
-    for (mut peer, connect) in peers(&server).await.into_iter().zip([CONNECT_3, CONNECT_5]) {
-        peer.write(connect).await;
-        peer.connected().await;
-        peer.write(PINGREQ).await;
-        assert_eq!(peer.read(2).await, PINGRESP);
+    for connect in [CONNECT_3, CONNECT_5] {
+        for mut peer in peers(&server).await {
+            peer.write(connect).await;
+            peer.connected().await;
+            peer.write(PINGREQ).await;
+            assert_eq!(peer.read(2).await, PINGRESP);
+        }
     }
     server.shut_down().await;
 }
@@ -53,25 +70,30 @@ async fn bytes_may_come_one_by_one() {
 
 #[tokio::test]
 async fn shutdown_says_so_to_5_0_and_closes_3_1_1_silently() {
-    let server = start(Settings::default()).await;
-    let [mut new, mut old] = peers(&server).await;
-    new.write(CONNECT_5).await;
-    new.connected().await;
-    old.write(CONNECT_3).await;
-    old.connected().await;
-    let address = server.listeners()[0].url().address();
-    let ending = tokio::spawn(server.shut_down());
-    assert!(is_shutting_down(&new.read_to_end().await));
-    assert_eq!(old.read_to_end().await, b"");
-    drop((new, old));
-    timeout(PATIENCE, ending)
-        .await
-        .expect("ends in time")
-        .expect("ends");
-    assert!(
-        tokio::net::TcpStream::connect(address).await.is_err(),
-        "the listener is closed"
-    );
+    for (connect, tells) in [(CONNECT_5, true), (CONNECT_3, false)] {
+        let server = start(Settings::default()).await;
+        let address = server.listeners()[TCP].url().address();
+        let mut peers = peers(&server).await;
+        for (peer, id) in peers.iter_mut().zip(b'a'..) {
+            // Each client identifier once, so that nobody takes over.
+            let (_, head) = connect.split_last().expect("bytes");
+            peer.write(&[head, &[id]].concat()).await;
+            peer.connected().await;
+        }
+        let ending = tokio::spawn(server.shut_down());
+        for peer in &mut peers {
+            let last = peer.read_to_end().await;
+            assert_eq!(is_shutting_down(&last), tells, "{last:?}");
+            assert!(tells || last.is_empty());
+        }
+        drop(peers);
+        let ended = timeout(PATIENCE, ending).await.expect("ends in time");
+        ended.expect("ends");
+        assert!(
+            TcpStream::connect(address).await.is_err(),
+            "the listener is closed"
+        );
+    }
 }
 
 #[tokio::test]
@@ -79,13 +101,9 @@ async fn connect_has_a_deadline_that_bytes_do_not_extend() {
     let mut settings = Settings::default();
     settings.core.connect_timeout = Duration::from_millis(400);
     let server = start(settings).await;
-    for index in [0, 1] {
+    for index in 0..server.listeners().len() {
         let began = Instant::now();
-        let address = server.listeners()[index].url().address();
-        let mut peer = match server.listeners()[index].url().scheme() {
-            Scheme::Tcp => Peer::tcp(address).await,
-            Scheme::Quic => Peer::quic(address, server.certificate()).await,
-        };
+        let mut peer = Peer::connect(&server, index).await;
         // Half a CONNECT, a byte at a time.
         for byte in &CONNECT_5[..6] {
             peer.write(&[*byte]).await;
@@ -100,9 +118,9 @@ async fn connect_has_a_deadline_that_bytes_do_not_extend() {
 #[tokio::test]
 async fn a_quic_client_without_a_stream_holds_nobody_up() {
     let server = start(Settings::default()).await;
-    let address = server.listeners()[1].url().address();
-    let _idle = quic_connection(address, server.certificate()).await;
-    let mut peer = Peer::quic(address, server.certificate()).await;
+    let address = server.listeners()[QUIC].url().address();
+    let _idle = quic_connection(address, &server.certificate()).await;
+    let mut peer = Peer::quic(address, &server.certificate()).await;
     peer.write(CONNECT_5).await;
     peer.connected().await;
     server.shut_down().await;
@@ -111,8 +129,8 @@ async fn a_quic_client_without_a_stream_holds_nobody_up() {
 #[tokio::test]
 async fn a_quic_client_may_have_one_stream_only() {
     let server = start(Settings::default()).await;
-    let address = server.listeners()[1].url().address();
-    let (_endpoint, connection) = quic_connection(address, server.certificate()).await;
+    let address = server.listeners()[QUIC].url().address();
+    let (_endpoint, connection) = quic_connection(address, &server.certificate()).await;
     let _control = connection.open_bi().await.expect("the control stream");
     let second = timeout(Duration::from_millis(300), connection.open_bi()).await;
     assert!(
@@ -129,9 +147,9 @@ async fn above_the_threshold_a_quic_client_proves_its_address_first() {
     let mut settings = Settings::default();
     settings.quic.retry_above = 0;
     let server = start(settings).await;
-    let address = server.listeners()[1].url().address();
+    let address = server.listeners()[QUIC].url().address();
     // The client follows the Retry by itself; that it gets through at all shows a valid token.
-    let mut peer = Peer::quic(address, server.certificate()).await;
+    let mut peer = Peer::quic(address, &server.certificate()).await;
     peer.write(CONNECT_5).await;
     peer.connected().await;
     server.shut_down().await;
@@ -140,12 +158,13 @@ async fn above_the_threshold_a_quic_client_proves_its_address_first() {
 #[tokio::test]
 async fn a_client_that_reads_nothing_does_not_stop_the_others() {
     let server = start(Settings::default()).await;
-    let [mut deaf, mut other] = peers(&server).await;
+    let mut deaf = Peer::connect(&server, TCP).await;
+    let mut other = Peer::connect(&server, QUIC).await;
     deaf.write(CONNECT_5).await;
     deaf.connected().await;
     // Far more answers than any socket buffer holds: the broker stops reading, and keeps 64 KiB.
     let pings = PINGREQ.repeat(32 * 1024);
-    let Peer::Tcp(stream) = &mut deaf else {
+    let Peer::Stream(stream) = &mut deaf else {
         unreachable!("the first peer is TCP")
     };
     let flood = async {
@@ -165,5 +184,85 @@ async fn a_client_that_reads_nothing_does_not_stop_the_others() {
     other.write(PINGREQ).await;
     assert_eq!(other.read(2).await, PINGRESP);
     drop(deaf);
+    server.shut_down().await;
+}
+
+#[tokio::test]
+async fn tls_1_2_and_1_3_are_spoken_and_nothing_needs_to_be_negotiated() {
+    let server = start(Settings::default()).await;
+    let address = server.listeners()[TLS].url().address();
+    for (versions, alpn, agreed) in [
+        (&[&TLS12][..], &[&b"mqtt"[..]][..], Some(&b"mqtt"[..])),
+        (&[&TLS13], &[b"mqtt"], Some(b"mqtt")),
+        (&[&TLS13], &[b"http/1.1", b"mqtt"], Some(b"mqtt")),
+        (&[&TLS12], &[], None),
+        (&[&TLS13], &[], None),
+    ] {
+        let config = tls_config(&server.certificate(), versions, alpn);
+        let stream = tls_stream(address, config).await.expect("a handshake");
+        let connection = stream.get_ref().1;
+        assert_eq!(connection.alpn_protocol(), agreed);
+        assert_eq!(
+            connection.protocol_version(),
+            Some(versions[0].version),
+            "{alpn:?}"
+        );
+        let mut peer = Peer::Stream(Box::new(stream));
+        peer.write(CONNECT_5).await;
+        peer.connected().await;
+    }
+    let config = tls_config(&server.certificate(), &[&TLS13], &[b"h2"]);
+    let error = tls_stream(address, config).await.expect_err("no MQTT");
+    assert!(
+        error.to_string().contains("NoApplicationProtocol"),
+        "{error}"
+    );
+    server.shut_down().await;
+}
+
+#[tokio::test]
+async fn a_stalled_handshake_costs_nobody_but_itself_and_ends_in_time() {
+    let mut settings = Settings::default();
+    settings.core.connect_timeout = Duration::from_millis(600);
+    let server = start(settings).await;
+    for index in 0..QUIC {
+        let address = server.listeners()[index].url().address();
+        // Says nothing at all, not even to TLS.
+        let mut silent: Vec<_> = Vec::new();
+        for _ in 0..20 {
+            silent.push(TcpStream::connect(address).await.expect("connected"));
+        }
+        let mut peer = Peer::connect(&server, index).await;
+        peer.write(CONNECT_5).await;
+        peer.connected().await;
+        for stream in &mut silent {
+            let mut rest = Vec::new();
+            let ended = timeout(PATIENCE, stream.read_to_end(&mut rest)).await;
+            ended.expect("in time").expect("the end");
+            assert_eq!(rest, b"");
+        }
+    }
+    server.shut_down().await;
+}
+
+#[tokio::test]
+async fn a_handshake_takes_from_the_time_for_connect() {
+    let mut settings = Settings::default();
+    settings.core.connect_timeout = Duration::from_millis(1000);
+    let server = start(settings).await;
+    let socket = TcpStream::connect(server.listeners()[TLS].url().address()).await;
+    sleep(Duration::from_millis(350)).await;
+    let mut later = Peer::connect(&server, TCP).await;
+    sleep(Duration::from_millis(350)).await;
+    let config = tls_config(&server.certificate(), &[&TLS13], &[b"mqtt"]);
+    let name = "localhost".try_into().expect("a name");
+    let stream = TlsConnector::from(Arc::new(config)).connect(name, socket.expect("connected"));
+    // Both are silent from here on; who came first has to go first.
+    let mut early = Peer::Stream(Box::new(stream.await.expect("a handshake")));
+    tokio::select! {
+        biased;
+        _ = later.read_to_end() => panic!("the handshake has started the time anew"),
+        rest = early.read_to_end() => assert_eq!(rest, b""),
+    }
     server.shut_down().await;
 }

@@ -1,12 +1,15 @@
 //! The command line of `quince-client`.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{ArgGroup, Args, Parser, Subcommand};
-use quince_client::{Endpoint, Trust, TrustError};
+use quince_client::{Dialer, Endpoint, Identity, Trust};
 use quince_codec::{QoS, Version};
 
-/// Publish and subscribe by hand, over TCP and QUIC.
+use crate::Failure;
+
+/// Publish and subscribe by hand, over TCP, TLS and QUIC.
 #[derive(Debug, Parser)]
 #[command(name = "quince-client", version)]
 pub(crate) struct Cli {
@@ -25,7 +28,7 @@ pub(crate) enum Command {
 /// To whom, and how.
 #[derive(Debug, Args)]
 pub(crate) struct Connection {
-    /// The broker: mqtt://HOST[:1883], tcp://HOST[:1883] or quic://HOST[:14567]
+    /// The broker: mqtt://HOST[:1883] or tcp://, mqtts://HOST[:8883] or tls://, quic://HOST[:14567]
     #[arg(short, long, value_name = "URL", default_value = "mqtt://127.0.0.1")]
     pub(crate) url: Endpoint,
     /// MQTT version: 5.0 or 3.1.1
@@ -48,15 +51,33 @@ pub(crate) struct Connection {
     /// Accept any certificate
     #[arg(long)]
     insecure: bool,
+    /// PEM file of the client certificate to show, its chain behind it
+    #[arg(long, value_name = "FILE", requires = "key")]
+    cert: Option<PathBuf>,
+    /// PEM file of the client certificate's private key
+    #[arg(long, value_name = "FILE", requires = "cert")]
+    key: Option<PathBuf>,
+    /// Ask for the certificate of this name instead of the URL's host (SNI)
+    #[arg(long, value_name = "NAME")]
+    servername: Option<String>,
 }
 
 impl Connection {
-    pub(crate) fn trust(&self) -> Result<Trust, TrustError> {
-        match &self.cafile {
-            Some(file) => Trust::from_pem_file(file),
-            None if self.insecure => Ok(Trust::Anyone),
-            None => Ok(Trust::System),
+    /// What dials as these arguments say, and waits for at most `timeout` each time.
+    pub(crate) fn dialer(&self, timeout: Duration) -> Result<Dialer, Failure> {
+        let trust = match &self.cafile {
+            Some(file) => Trust::from_pem_file(file)?,
+            None if self.insecure => Trust::Anyone,
+            None => Trust::System,
+        };
+        let mut dialer = Dialer::new(trust, timeout);
+        if let (Some(certificate), Some(key)) = (&self.cert, &self.key) {
+            dialer = dialer.with_identity(Identity::from_pem_files(certificate, key)?);
         }
+        if let Some(name) = &self.servername {
+            dialer = dialer.with_server_name(name.clone());
+        }
+        Ok(dialer)
     }
 }
 

@@ -6,29 +6,39 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use quinn::crypto::rustls::QuicClientConfig;
+use rustls::pki_types::ServerName;
+use rustls::version::{TLS12, TLS13};
+use rustls::{ClientConfig, SupportedProtocolVersion};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
 
 use crate::endpoint::{Endpoint, Scheme};
+use crate::identity::Identity;
 use crate::transport::Transport;
 use crate::trust::{Trust, TrustError};
 use crate::tuning::Tuning;
 
-/// The ALPN of MQTT over QUIC on a single stream or on plain further streams.
+/// The ALPN of MQTT over TLS, and over QUIC on a single stream or on plain further streams.
 const ALPN: &[u8] = b"mqtt";
 
 /// Makes connections. QUIC connections of one dialler share its UDP sockets.
 #[derive(Debug)]
 pub struct Dialer {
     trust: Trust,
+    identity: Option<Identity>,
+    server_name: Option<String>,
     timeout: Duration,
     tuning: Tuning,
-    sockets: Mutex<Sockets>,
+    made: Mutex<Made>,
 }
 
+/// What is made once, when the first dial needs it.
 #[derive(Debug, Default)]
-struct Sockets {
-    config: Option<quinn::ClientConfig>,
+struct Made {
+    tls: Option<Arc<ClientConfig>>,
+    quic: Option<quinn::ClientConfig>,
     v4: Option<quinn::Endpoint>,
     v6: Option<quinn::Endpoint>,
 }
@@ -52,7 +62,7 @@ pub enum DialError {
         /// The system's reason.
         source: io::Error,
     },
-    /// QUIC: handshake refused, certificate not trusted, no common ALPN.
+    /// TLS or QUIC: handshake refused, certificate not trusted, no common ALPN.
     #[error("failed to connect to {endpoint}: {reason}")]
     Handshake {
         /// The URL.
@@ -79,9 +89,29 @@ impl Dialer {
     pub fn new(trust: Trust, timeout: Duration) -> Self {
         Self {
             trust,
+            identity: None,
+            server_name: None,
             timeout,
             tuning: Tuning::default(),
-            sockets: Mutex::default(),
+            made: Mutex::default(),
+        }
+    }
+
+    /// Shows this certificate to brokers that ask for one.
+    #[must_use]
+    pub fn with_identity(self, identity: Identity) -> Self {
+        Self {
+            identity: Some(identity),
+            ..self
+        }
+    }
+
+    /// Asks for the certificate of this name (SNI), and demands it, whatever the URL's host is.
+    #[must_use]
+    pub fn with_server_name(self, name: String) -> Self {
+        Self {
+            server_name: Some(name),
+            ..self
         }
     }
 
@@ -99,7 +129,11 @@ impl Dialer {
     pub async fn dial(&self, endpoint: &Endpoint) -> Result<Transport, DialError> {
         let attempt = async {
             match endpoint.scheme() {
-                Scheme::Tcp => self.dial_tcp(endpoint).await,
+                Scheme::Tcp => Ok(Transport::tcp(self.connect_tcp(endpoint).await?)),
+                Scheme::Tls => {
+                    let stream = self.dial_tls(endpoint).await?;
+                    Ok(Transport::layered(Scheme::Tls, stream))
+                }
                 Scheme::Quic => self.dial_quic(endpoint).await,
             }
         };
@@ -114,7 +148,7 @@ impl Dialer {
     /// Waits until every QUIC connection of this dialler has told its peer that it is closed.
     pub async fn wait_idle(&self) {
         let sockets = {
-            let sockets = self.sockets.lock().unwrap_or_else(PoisonError::into_inner);
+            let sockets = self.made.lock().unwrap_or_else(PoisonError::into_inner);
             [sockets.v4.clone(), sockets.v6.clone()]
         };
         for socket in sockets.into_iter().flatten() {
@@ -122,7 +156,7 @@ impl Dialer {
         }
     }
 
-    async fn dial_tcp(&self, endpoint: &Endpoint) -> Result<Transport, DialError> {
+    async fn connect_tcp(&self, endpoint: &Endpoint) -> Result<TcpStream, DialError> {
         let fail = |source| DialError::Connect {
             endpoint: endpoint.to_string(),
             source,
@@ -131,7 +165,46 @@ impl Dialer {
             .await
             .map_err(fail)?;
         self.tuning.set_up(&stream).map_err(fail)?;
-        Ok(Transport::tcp(stream))
+        Ok(stream)
+    }
+
+    async fn dial_tls(&self, endpoint: &Endpoint) -> Result<TlsStream<TcpStream>, DialError> {
+        let fail = |reason: String| DialError::Handshake {
+            endpoint: endpoint.to_string(),
+            reason,
+        };
+        let config = {
+            let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
+            match &made.tls {
+                Some(config) => Arc::clone(config),
+                None => Arc::clone(
+                    made.tls
+                        .insert(Arc::new(self.client_config(&[&TLS12, &TLS13])?)),
+                ),
+            }
+        };
+        let name = self.server_name(endpoint).to_owned();
+        let name = ServerName::try_from(name).map_err(|error| fail(error.to_string()))?;
+        let socket = self.connect_tcp(endpoint).await?;
+        TlsConnector::from(config)
+            .connect(name, socket)
+            .await
+            .map_err(|error| fail(error.to_string()))
+    }
+
+    fn client_config(
+        &self,
+        versions: &[&'static SupportedProtocolVersion],
+    ) -> Result<ClientConfig, TrustError> {
+        let identity = self.identity.as_ref();
+        self.trust
+            .client_config(&self.tuning, identity, versions, ALPN)
+    }
+
+    fn server_name<'a>(&'a self, endpoint: &'a Endpoint) -> &'a str {
+        self.server_name
+            .as_deref()
+            .unwrap_or_else(|| endpoint.host())
     }
 
     /// Tries the addresses of the host one after the other, each for its share of the time: over UDP an address where
@@ -169,7 +242,7 @@ impl Dialer {
         };
         let (socket, config) = self.quic_socket(address.ip(), endpoint)?;
         let connection = socket
-            .connect_with(config, address, endpoint.host())
+            .connect_with(config, address, self.server_name(endpoint))
             .map_err(|error| fail(error.to_string()))?
             .await
             .map_err(|error| fail(error.to_string()))?;
@@ -183,17 +256,14 @@ impl Dialer {
         peer: IpAddr,
         endpoint: &Endpoint,
     ) -> Result<(quinn::Endpoint, quinn::ClientConfig), DialError> {
-        let mut sockets = self.sockets.lock().unwrap_or_else(PoisonError::into_inner);
-        let config = match &sockets.config {
+        let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
+        let config = match &made.quic {
             Some(config) => config.clone(),
-            None => sockets
-                .config
-                .insert(quic_config(&self.trust, &self.tuning)?)
-                .clone(),
+            None => made.quic.insert(self.quic_config()?).clone(),
         };
         let (slot, local): (_, IpAddr) = match peer {
-            IpAddr::V4(_) => (&mut sockets.v4, Ipv4Addr::UNSPECIFIED.into()),
-            IpAddr::V6(_) => (&mut sockets.v6, Ipv6Addr::UNSPECIFIED.into()),
+            IpAddr::V4(_) => (&mut made.v4, Ipv4Addr::UNSPECIFIED.into()),
+            IpAddr::V6(_) => (&mut made.v6, Ipv6Addr::UNSPECIFIED.into()),
         };
         let socket = match slot {
             Some(socket) => socket.clone(),
@@ -210,6 +280,19 @@ impl Dialer {
         };
         Ok((socket, config))
     }
+
+    fn quic_config(&self) -> Result<quinn::ClientConfig, TrustError> {
+        let tls = self.client_config(&[&TLS13])?;
+        let tls = QuicClientConfig::try_from(tls)
+            .map_err(|error| rustls::Error::General(error.to_string()))?;
+        let mut config = quinn::ClientConfig::new(Arc::new(tls));
+        let mut transport = quinn::TransportConfig::default();
+        // On a single stream the server opens none: it gets no credit to do so.
+        transport.max_concurrent_bidi_streams(0_u8.into());
+        transport.max_concurrent_uni_streams(0_u8.into());
+        config.transport_config(Arc::new(transport));
+        Ok(config)
+    }
 }
 
 async fn resolve(endpoint: &Endpoint) -> Result<Vec<SocketAddr>, DialError> {
@@ -220,17 +303,4 @@ async fn resolve(endpoint: &Endpoint) -> Result<Vec<SocketAddr>, DialError> {
             host: endpoint.host().to_owned(),
             reason: error.to_string(),
         })
-}
-
-fn quic_config(trust: &Trust, tuning: &Tuning) -> Result<quinn::ClientConfig, TrustError> {
-    let tls = trust.client_config(tuning, &[ALPN.to_vec()])?;
-    let tls = QuicClientConfig::try_from(tls)
-        .map_err(|error| rustls::Error::General(error.to_string()))?;
-    let mut config = quinn::ClientConfig::new(Arc::new(tls));
-    let mut transport = quinn::TransportConfig::default();
-    // On a single stream the server opens none: it gets no credit to do so.
-    transport.max_concurrent_bidi_streams(0_u8.into());
-    transport.max_concurrent_uni_streams(0_u8.into());
-    config.transport_config(Arc::new(transport));
-    Ok(config)
 }

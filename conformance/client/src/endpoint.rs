@@ -10,6 +10,8 @@ use url::Url;
 pub enum Scheme {
     /// Plain TCP: `tcp://` or `mqtt://`, port 1883 unless given.
     Tcp,
+    /// TLS over TCP: `tls://` or `mqtts://`, port 8883 unless given.
+    Tls,
     /// MQTT over QUIC, single stream: `quic://`, UDP port 14567 unless given.
     Quic,
 }
@@ -20,6 +22,7 @@ impl Scheme {
     pub fn name(self) -> &'static str {
         match self {
             Self::Tcp => "tcp",
+            Self::Tls => "tls",
             Self::Quic => "quic",
         }
     }
@@ -29,6 +32,7 @@ impl Scheme {
     pub fn default_port(self) -> u16 {
         match self {
             Self::Tcp => 1883,
+            Self::Tls => 8883,
             Self::Quic => 14567,
         }
     }
@@ -58,7 +62,9 @@ pub enum UrlError {
         text: String,
     },
     /// A scheme that is not spoken here.
-    #[error("'{scheme}://' is not a transport known here: use mqtt://, tcp:// or quic://")]
+    #[error(
+        "'{scheme}://' is not a transport known here: use mqtt://, mqtts://, tcp://, tls:// or quic://"
+    )]
     UnknownScheme {
         /// The scheme as given.
         scheme: String,
@@ -88,8 +94,8 @@ pub enum UrlError {
 }
 
 impl Endpoint {
-    /// Parses `tcp://host:port`, `mqtt://host:port` (the same) or `quic://host:port`; without a port
-    /// the scheme's own is meant, IPv6 hosts stand in brackets.
+    /// Parses `tcp://host:port` or `mqtt://host:port` (the same), `tls://` or `mqtts://` (the same) or
+    /// `quic://`; without a port the scheme's own is meant, IPv6 hosts stand in brackets.
     ///
     /// # Errors
     /// [`UrlError`] with what was expected instead.
@@ -107,6 +113,7 @@ impl Endpoint {
         })?;
         let scheme = match url.scheme() {
             "tcp" | "mqtt" => Scheme::Tcp,
+            "tls" | "mqtts" => Scheme::Tls,
             "quic" => Scheme::Quic,
             other => {
                 return Err(UrlError::UnknownScheme {
@@ -190,6 +197,8 @@ mod tests {
         for (text, expected) in [
             ("mqtt://localhost", "tcp://localhost:1883"),
             ("tcp://127.0.0.1:1234", "tcp://127.0.0.1:1234"),
+            ("mqtts://broker.example", "tls://broker.example:8883"),
+            ("tls://[::1]", "tls://[::1]:8883"),
             ("quic://broker.example", "quic://broker.example:14567"),
             ("quic://[::1]:9", "quic://[::1]:9"),
             ("mqtt://localhost/", "tcp://localhost:1883"),
@@ -202,7 +211,10 @@ mod tests {
     fn wrong_urls_say_what_was_expected() {
         for (text, expected) in [
             ("localhost:1883", "did you mean 'mqtt://localhost:1883'?"),
-            ("http://localhost", "use mqtt://, tcp:// or quic://"),
+            (
+                "http://localhost",
+                "use mqtt://, mqtts://, tcp://, tls:// or quic://",
+            ),
             ("mqtt://", "names no host"),
             ("mqtt://host:99999", "invalid port number"),
             ("mqtt://host/topic", "has a path"),

@@ -7,9 +7,11 @@
 
 #![warn(clippy::unwrap_used, clippy::panic)]
 
+mod carrier;
 mod client;
 mod dial;
 mod endpoint;
+mod identity;
 mod transport;
 mod trust;
 mod tuning;
@@ -17,6 +19,7 @@ mod tuning;
 pub use client::{Client, ClientError, ConnectOptions};
 pub use dial::{DialError, Dialer};
 pub use endpoint::{Endpoint, Scheme, UrlError};
+pub use identity::{Identity, IdentityError};
 pub use transport::{Ending, Event, Flow, Transport, TransportError};
 pub use trust::{Trust, TrustError};
 pub use tuning::Tuning;

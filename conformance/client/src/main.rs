@@ -9,7 +9,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Parser;
-use quince_client::{Client, ConnectOptions, Dialer};
+use quince_client::{Client, ConnectOptions};
 
 use crate::args::{Cli, Command, Connection};
 
@@ -37,7 +37,7 @@ async fn main() -> ExitCode {
 
 /// Connects as `connection` says.
 async fn connect(connection: &Connection) -> Result<Client, Failure> {
-    let dialer = Dialer::new(connection.trust()?, PATIENCE);
+    let dialer = connection.dialer(PATIENCE)?;
     let transport = dialer.dial(&connection.url).await?;
     let options = ConnectOptions {
         version: connection.version,

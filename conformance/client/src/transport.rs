@@ -11,12 +11,13 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use quinn::VarInt;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
-use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::net::tcp::OwnedWriteHalf;
 use tokio::sync::{OwnedRwLockReadGuard, RwLock, mpsc};
 use tokio::task::JoinSet;
 
+use crate::carrier::{Carrier, Half};
 use crate::endpoint::Scheme;
 
 /// Chunks that wait between the readers and [`Transport::next`].
@@ -119,6 +120,8 @@ pub struct Transport {
 #[derive(Debug)]
 enum Sender {
     Tcp(Option<OwnedWriteHalf>),
+    /// TLS; what this side writes.
+    Layered(Scheme, Option<Half>),
     Quic {
         connection: quinn::Connection,
         /// Index is the flow's number; `None` once this side has ended it.
@@ -135,10 +138,23 @@ impl Transport {
         let (reader, writer) = stream.into_split();
         let (queue, events) = mpsc::channel(CHUNKS);
         let mut readers = JoinSet::new();
-        readers.spawn(read_tcp(reader, queue));
+        readers.spawn(read_stream(reader, queue));
         Self {
             events,
             sender: Sender::Tcp(Some(writer)),
+            readers,
+        }
+    }
+
+    /// Over a socket with layers on it.
+    pub(crate) fn layered(scheme: Scheme, carrier: impl Carrier) -> Self {
+        let [reader, writer] = Half::pair(carrier);
+        let (queue, events) = mpsc::channel(CHUNKS);
+        let mut readers = JoinSet::new();
+        readers.spawn(read_stream(reader, queue));
+        Self {
+            events,
+            sender: Sender::Layered(scheme, Some(writer)),
             readers,
         }
     }
@@ -172,6 +188,7 @@ impl Transport {
     pub fn scheme(&self) -> Scheme {
         match self.sender {
             Sender::Tcp(_) => Scheme::Tcp,
+            Sender::Layered(scheme, _) => scheme,
             Sender::Quic { .. } => Scheme::Quic,
         }
     }
@@ -181,7 +198,7 @@ impl Transport {
     pub fn quic_connection(&self) -> Option<&quinn::Connection> {
         match &self.sender {
             Sender::Quic { connection, .. } => Some(connection),
-            Sender::Tcp(_) => None,
+            Sender::Tcp(_) | Sender::Layered(..) => None,
         }
     }
 
@@ -225,9 +242,13 @@ impl Transport {
     pub async fn write(&mut self, flow: Flow, bytes: &[u8]) -> Result<(), TransportError> {
         match &mut self.sender {
             Sender::Tcp(writer) => {
-                let writer = writer.as_mut().filter(|_| flow == Flow::CONTROL);
-                let writer = writer.ok_or(TransportError::NoSuchFlow(flow))?;
+                let writer = control(writer, flow)?;
                 writer.write_all(bytes).await.map_err(ended)
+            }
+            Sender::Layered(_, writer) => {
+                let writer = control(writer, flow)?;
+                writer.write_all(bytes).await.map_err(ended)?;
+                writer.flush().await.map_err(ended)
             }
             Sender::Quic { streams, .. } => {
                 let stream = open_stream(streams, flow)?;
@@ -236,17 +257,15 @@ impl Transport {
         }
     }
 
-    /// Ends this side of `flow` in order: what was written still arrives (TCP FIN, QUIC FIN).
+    /// Ends this side of `flow` in order: what was written still arrives (TCP FIN, TLS close_notify
+    /// and FIN, QUIC FIN).
     ///
     /// # Errors
     /// When the flow is not open on this side.
     pub async fn finish(&mut self, flow: Flow) -> Result<(), TransportError> {
         match &mut self.sender {
-            Sender::Tcp(writer) => {
-                let writer = writer.as_mut().filter(|_| flow == Flow::CONTROL);
-                let writer = writer.ok_or(TransportError::NoSuchFlow(flow))?;
-                writer.shutdown().await.map_err(ended)
-            }
+            Sender::Tcp(writer) => control(writer, flow)?.shutdown().await.map_err(ended),
+            Sender::Layered(_, writer) => control(writer, flow)?.shutdown().await.map_err(ended),
             Sender::Quic { streams, .. } => open_stream(streams, flow)?.finish().map_err(ended),
         }
     }
@@ -259,10 +278,18 @@ impl Transport {
     pub fn reset(&mut self, flow: Flow, code: u32) -> Result<(), TransportError> {
         match &mut self.sender {
             Sender::Tcp(writer) => {
-                let writer = writer.take().filter(|_| flow == Flow::CONTROL);
-                let writer = writer.ok_or(TransportError::NoSuchFlow(flow))?;
-                writer.as_ref().set_zero_linger().map_err(ended)?;
-                writer.forget();
+                control(writer, flow)?
+                    .as_ref()
+                    .set_zero_linger()
+                    .map_err(ended)?;
+                if let Some(writer) = writer.take() {
+                    writer.forget();
+                }
+                Ok(())
+            }
+            Sender::Layered(_, writer) => {
+                control(writer, flow)?.reset_at_close().map_err(ended)?;
+                *writer = None;
                 Ok(())
             }
             Sender::Quic { streams, .. } => open_stream(streams, flow)?
@@ -275,7 +302,7 @@ impl Transport {
     /// application code `code`. Nothing that was not yet sent arrives.
     pub fn abort(mut self, code: u32) {
         match &mut self.sender {
-            Sender::Tcp(_) => {
+            Sender::Tcp(_) | Sender::Layered(..) => {
                 // A connection that is already gone needs no reset.
                 let _ = self.reset(Flow::CONTROL, code);
             }
@@ -287,18 +314,33 @@ impl Transport {
     /// it, close. Gives up waiting after a second.
     pub async fn close(mut self) {
         let _ = self.finish(Flow::CONTROL).await;
-        if let Sender::Quic {
-            connection,
-            streams,
-            ..
-        } = &mut self.sender
-        {
-            if let Some(Some(control)) = streams.first_mut() {
-                let _ = tokio::time::timeout(CLOSE_PATIENCE, control.stopped()).await;
+        let farewell = async {
+            match &mut self.sender {
+                Sender::Quic { streams, .. } => {
+                    if let Some(Some(control)) = streams.first_mut() {
+                        let _ = control.stopped().await;
+                    }
+                }
+                // A socket that is closed while bytes of the peer wait in it is reset, and the reset
+                // may overtake what was written: read on until the peer has ended too.
+                Sender::Tcp(_) | Sender::Layered(..) => {
+                    while !matches!(self.next().await, Event::Closed(_)) {}
+                }
             }
+        };
+        let _ = tokio::time::timeout(CLOSE_PATIENCE, farewell).await;
+        if let Sender::Quic { connection, .. } = &self.sender {
             connection.close(VarInt::from_u32(0), b"");
         }
     }
+}
+
+/// The one flow of a connection that has no other.
+fn control<W>(writer: &mut Option<W>, flow: Flow) -> Result<&mut W, TransportError> {
+    writer
+        .as_mut()
+        .filter(|_| flow == Flow::CONTROL)
+        .ok_or(TransportError::NoSuchFlow(flow))
 }
 
 fn open_stream(
@@ -316,7 +358,7 @@ fn ended(error: impl fmt::Display) -> TransportError {
     TransportError::Ended(error.to_string())
 }
 
-async fn read_tcp(mut reader: OwnedReadHalf, queue: mpsc::Sender<Event>) {
+async fn read_stream(mut reader: impl AsyncRead + Unpin, queue: mpsc::Sender<Event>) {
     let mut buffer = BytesMut::new();
     let ending = loop {
         buffer.reserve(CHUNK_BYTES);

@@ -7,8 +7,11 @@ use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, Server
 use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
+use rustls::{
+    ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme, SupportedProtocolVersion,
+};
 
+use crate::identity::Identity;
 use crate::tuning::Tuning;
 
 /// Whose certificates a dialler accepts.
@@ -51,29 +54,27 @@ impl Trust {
     /// # Errors
     /// [`TrustError::File`] if it cannot be read, is malformed, or has no certificate.
     pub fn from_pem_file(file: &Path) -> Result<Self, TrustError> {
-        let fail = |reason: String| TrustError::File {
-            file: file.to_owned(),
-            reason,
-        };
-        let certificates = CertificateDer::pem_file_iter(file)
-            .and_then(Iterator::collect::<Result<Vec<_>, _>>)
-            .map_err(|error| fail(error.to_string()))?;
-        if certificates.is_empty() {
-            return Err(fail("no PEM certificate in it".to_owned()));
-        }
-        Ok(Self::Authorities(certificates))
+        read_certificates(file)
+            .map(Self::Authorities)
+            .map_err(|reason| TrustError::File {
+                file: file.to_owned(),
+                reason,
+            })
     }
 
-    /// A TLS 1.3 configuration that offers `alpn`.
+    /// A configuration of these TLS versions that offers `alpn`, and shows `identity` where it is
+    /// asked for.
     pub(crate) fn client_config(
         &self,
         tuning: &Tuning,
-        alpn: &[Vec<u8>],
+        identity: Option<&Identity>,
+        versions: &[&'static SupportedProtocolVersion],
+        alpn: &[u8],
     ) -> Result<ClientConfig, TrustError> {
         let provider = tuning.provider()?;
         let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
-            .with_protocol_versions(&[&rustls::version::TLS13])?;
-        let mut config = match self {
+            .with_protocol_versions(versions)?;
+        let builder = match self {
             Self::System => {
                 let found = rustls_native_certs::load_native_certs();
                 let mut roots = RootCertStore::empty();
@@ -82,23 +83,39 @@ impl Trust {
                     let reasons: Vec<_> = found.errors.iter().map(ToString::to_string).collect();
                     return Err(TrustError::NoSystemAuthorities(reasons.join("; ")));
                 }
-                builder.with_root_certificates(roots).with_no_client_auth()
+                builder.with_root_certificates(roots)
             }
             Self::Authorities(certificates) => {
                 let mut roots = RootCertStore::empty();
                 for certificate in certificates {
                     roots.add(certificate.clone())?;
                 }
-                builder.with_root_certificates(roots).with_no_client_auth()
+                builder.with_root_certificates(roots)
             }
             Self::Anyone => builder
                 .dangerous()
-                .with_custom_certificate_verifier(Arc::new(AcceptAnyone { provider }))
-                .with_no_client_auth(),
+                .with_custom_certificate_verifier(Arc::new(AcceptAnyone { provider })),
         };
-        config.alpn_protocols = alpn.to_vec();
+        let mut config = match identity {
+            Some(Identity { chain, key }) => {
+                builder.with_client_auth_cert(chain.clone(), key.clone_key())?
+            }
+            None => builder.with_no_client_auth(),
+        };
+        config.alpn_protocols = vec![alpn.to_vec()];
         Ok(config)
     }
+}
+
+/// The certificates of a PEM file, or why there are none.
+pub(crate) fn read_certificates(file: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
+    let certificates = CertificateDer::pem_file_iter(file)
+        .and_then(Iterator::collect::<Result<Vec<_>, _>>)
+        .map_err(|error| error.to_string())?;
+    if certificates.is_empty() {
+        return Err("no PEM certificate in it".to_owned());
+    }
+    Ok(certificates)
 }
 
 /// A verifier that checks that the peer owns its certificate, and nothing about who signed it.

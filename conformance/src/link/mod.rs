@@ -25,6 +25,8 @@ pub struct LinkId(pub u64);
 pub enum Medium {
     /// TCP.
     Tcp,
+    /// TLS over TCP.
+    Tls,
     /// QUIC, one stream for everything.
     Quic,
     /// No network: a peer in this process, in virtual time.
@@ -35,6 +37,7 @@ impl fmt::Display for Medium {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(match self {
             Self::Tcp => "tcp",
+            Self::Tls => "tls",
             Self::Quic => "quic",
             Self::Memory => "memory",
         })

@@ -1,4 +1,4 @@
-//! A broker behind real sockets, over TCP or QUIC.
+//! A broker behind real sockets.
 
 use std::{
     collections::BTreeMap, fmt, future::poll_fn, pin::pin, sync::Arc, task::Poll, time::Duration,
@@ -71,6 +71,7 @@ impl Link for SocketLink {
     fn medium(&self) -> Medium {
         match self.endpoint.scheme() {
             Scheme::Tcp => Medium::Tcp,
+            Scheme::Tls => Medium::Tls,
             Scheme::Quic => Medium::Quic,
         }
     }

@@ -92,7 +92,10 @@ fn wrong_usage_is_told_and_ends_with_2() {
         (&["--frobnicate"][..], "unexpected argument '--frobnicate'"),
         (&["statments"], "did you mean `statements`?"),
         (&["localhost:1883"], "did you mean `mqtt://localhost:1883`?"),
-        (&["http://localhost"], "use mqtt://, tcp:// or quic://"),
+        (
+            &["http://localhost"],
+            "use mqtt://, mqtts://, tcp://, tls:// or quic://",
+        ),
         (&["mqtt://host:99999"], "invalid port number"),
         (&["--mqtt", "3.1"], "the versions are 3.1.1 and 5.0"),
         (&["--jobs", "0"], "--jobs"),

@@ -129,6 +129,7 @@ fn there_is_one_tls_and_one_of_each_of_our_libraries() {
         "quinn-proto",
         "rustls",
         "rustls-webpki",
+        "tokio-rustls",
         "tokio",
         "aws-lc-rs",
     ] {

@@ -91,7 +91,7 @@ fn is_proved_over_sockets(scenario: &Scenario) -> bool {
 
 #[tokio::test]
 async fn a_seeded_tenth_of_the_faults_is_caught_over_sockets() {
-    let broker = EmbeddedBroker::start().await.expect("it starts");
+    let broker = EmbeddedBroker::start_over_all().await.expect("it starts");
     let dialer = Arc::new(Dialer::new(broker.trust(), Duration::from_secs(5)));
     let options = PlayOptions {
         patience: PATIENCE,

@@ -107,9 +107,7 @@ impl<'a> Specimen<'a> {
             PacketType::Connect => Packet::Connect(self.connect()),
             PacketType::ConnAck => Packet::ConnAck(ConnAck {
                 // Only success goes with a session, and the oldest version has no such flag.
-                session_present: self.flags.0
-                    && self.code == 0
-                    && self.version >= Version::V3_1_1,
+                session_present: self.flags.0 && self.code == 0 && self.version >= Version::V3_1_1,
                 code: self.code,
                 properties,
             }),

@@ -1,0 +1,178 @@
+//! Accepting: from a listening socket to a connection that the driver serves.
+//!
+//! No loop here waits for a client. Whatever a handshake takes happens in a task of its own, out of
+//! the time that the client has for its CONNECT: a client that stalls costs itself that time, and
+//! nobody else anything.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use quince_core::Time;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::time::{sleep, timeout_at};
+use tokio_rustls::TlsAcceptor;
+use tracing::{debug, warn};
+
+use crate::listener::Scheme;
+use crate::peer::{Peer, PeerCertificate};
+use crate::server::Shared;
+use crate::transport::{quic, stream, tcp};
+
+/// How long an accept loop rests when the system has no resources left for a further connection.
+const EXHAUSTED: Duration = Duration::from_millis(100);
+
+/// A client that has been accepted, and when: its time for CONNECT runs from there.
+#[derive(Debug)]
+pub(crate) struct Arrival {
+    pub(crate) peer: Peer,
+    pub(crate) at: Time,
+}
+
+impl Arrival {
+    fn new(shared: &Shared, transport: Scheme, address: SocketAddr) -> Self {
+        debug!(peer = %address, %transport, "accepted");
+        Self {
+            peer: Peer {
+                transport,
+                address,
+                certificate: None,
+            },
+            at: shared.clock.now(),
+        }
+    }
+}
+
+/// Accepts everything that comes over TCP, whatever lies between TCP and MQTT.
+pub(crate) async fn accept_tcp(shared: Arc<Shared>, listener: TcpListener, transport: Scheme) {
+    loop {
+        let accepted = tokio::select! {
+            () = shared.closing.cancelled() => return,
+            accepted = listener.accept() => accepted,
+        };
+        match accepted {
+            Ok((socket, address)) => {
+                let arrival = Arrival::new(&shared, transport, address);
+                shared
+                    .tasks
+                    .spawn(serve_tcp(Arc::clone(&shared), arrival, socket));
+            }
+            Err(error) => {
+                // Out of file descriptors or memory, or a client that has gone again: neither is a
+                // reason to stop listening.
+                warn!(%error, %transport, "failed to accept");
+                sleep(EXHAUSTED).await;
+            }
+        }
+    }
+}
+
+async fn serve_tcp(shared: Arc<Shared>, mut arrival: Arrival, socket: TcpStream) {
+    // Acknowledgements are small and waited for: holding them back costs tens of milliseconds.
+    if socket.set_nodelay(true).is_err() {
+        return;
+    }
+    match arrival.peer.transport {
+        Scheme::Tls => {
+            let acceptor = TlsAcceptor::from(Arc::clone(&shared.tls.load().mqtt));
+            let Some(tls) = in_time(&shared, &arrival, acceptor.accept(socket)).await else {
+                return;
+            };
+            let chain = tls.get_ref().1.peer_certificates();
+            arrival.peer.certificate = PeerCertificate::of_chain(chain);
+            let (reader, writer) = stream::split(tls);
+            shared.serve(arrival, reader, writer).await;
+        }
+        Scheme::Tcp | Scheme::Quic => {
+            let (reader, writer) = tcp::split(socket);
+            shared.serve(arrival, reader, writer).await;
+        }
+    }
+}
+
+/// The outcome of a handshake; `None` if it fails, or has not ended when CONNECT must be there.
+async fn in_time<T, E: std::fmt::Display>(
+    shared: &Shared,
+    arrival: &Arrival,
+    handshake: impl Future<Output = Result<T, E>>,
+) -> Option<T> {
+    let deadline = shared.clock.instant(arrival.at) + shared.hub.config().connect_timeout;
+    let outcome = tokio::select! {
+        () = shared.closing.cancelled() => return None,
+        outcome = timeout_at(deadline, handshake) => outcome,
+    };
+    let Peer {
+        transport, address, ..
+    } = arrival.peer;
+    match outcome {
+        Ok(Ok(connection)) => Some(connection),
+        Ok(Err(error)) => {
+            debug!(peer = %address, %transport, %error, "no connection");
+            None
+        }
+        Err(_) => {
+            debug!(peer = %address, %transport, "not connected in time");
+            None
+        }
+    }
+}
+
+/// Accepts QUIC connections.
+pub(crate) async fn accept_quic(shared: Arc<Shared>, endpoint: quinn::Endpoint) {
+    loop {
+        let incoming = tokio::select! {
+            () = shared.closing.cancelled() => {
+                endpoint.set_server_config(None);
+                return;
+            }
+            incoming = endpoint.accept() => incoming,
+        };
+        let Some(incoming) = incoming else { return };
+        let crowded = shared.handshakes.load(Ordering::Relaxed) >= shared.quic.retry_above;
+        if crowded && !incoming.remote_address_validated() {
+            // Ask for proof of the address before spending anything on it.
+            if let Err(error) = incoming.retry() {
+                error.into_incoming().ignore();
+            }
+            continue;
+        }
+        let arrival = Arrival::new(&shared, Scheme::Quic, incoming.remote_address());
+        shared
+            .tasks
+            .spawn(serve_quic(Arc::clone(&shared), arrival, incoming));
+    }
+}
+
+async fn serve_quic(shared: Arc<Shared>, mut arrival: Arrival, incoming: quinn::Incoming) {
+    let opened = in_time(&shared, &arrival, async {
+        let connection = {
+            let _counted = Counted::new(&shared.handshakes);
+            incoming.await?
+        };
+        let (send, receive) = connection.accept_bi().await?;
+        Ok::<_, quinn::ConnectionError>((connection, send, receive))
+    });
+    let Some((connection, send, receive)) = opened.await else {
+        return;
+    };
+    arrival.peer.certificate = PeerCertificate::of_chain(quic::chain(&connection).as_deref());
+    let (reader, writer) = quic::split(connection, send, receive);
+    shared.serve(arrival, reader, writer).await;
+}
+
+/// Counts something for as long as it lives.
+struct Counted<'a>(&'a AtomicUsize);
+
+impl<'a> Counted<'a> {
+    fn new(counter: &'a AtomicUsize) -> Self {
+        counter.fetch_add(1, Ordering::Relaxed);
+        Self(counter)
+    }
+}
+
+impl Drop for Counted<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}

@@ -1,0 +1,45 @@
+//! What the transport knows of a client: how it came, from where, and whose certificate it showed.
+
+use std::net::SocketAddr;
+
+use rustls::pki_types::CertificateDer;
+
+use crate::certificate;
+use crate::listener::Scheme;
+
+/// The other end of a network connection, as far as the transport can tell.
+#[derive(Clone, Debug)]
+pub struct Peer {
+    /// How it came.
+    pub transport: Scheme,
+    /// Its address when it came; over QUIC it may move later.
+    pub address: SocketAddr,
+    /// The certificate that it proved to own, where the listener asked for one.
+    pub certificate: Option<PeerCertificate>,
+}
+
+/// A client's own certificate, signed by an authority that the listener trusts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PeerCertificate {
+    /// The last Common Name of the subject; `None` where there is none, or none that is text.
+    pub common_name: Option<String>,
+    /// SHA-256 over the certificate's DER form, in lower-case hex.
+    pub sha256: String,
+}
+
+impl PeerCertificate {
+    /// What the first certificate of a verified chain says; `None` for an empty chain.
+    pub(crate) fn of_chain(chain: Option<&[CertificateDer<'_>]>) -> Option<Self> {
+        let leaf = chain?.first()?;
+        let common_name = x509_parser::parse_x509_certificate(leaf)
+            .ok()
+            .and_then(|(_, parsed)| {
+                let last = parsed.subject().iter_common_name().last()?;
+                last.as_str().ok().map(str::to_owned)
+            });
+        Some(Self {
+            common_name,
+            sha256: certificate::sha256(leaf),
+        })
+    }
+}

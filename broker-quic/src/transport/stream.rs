@@ -1,0 +1,75 @@
+//! One flow over any byte stream that keeps bytes of its own: TLS, and WebSocket later on.
+
+use std::io;
+
+use bytes::BytesMut;
+use quince_core::FlowId;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadHalf, WriteHalf};
+
+use super::{Incoming, READ_BYTES, Reader, Writer};
+
+/// What an idle connection keeps ready to read into; a busy one takes [`READ_BYTES`].
+const IDLE_READ_BYTES: usize = 4 * 1024;
+
+/// The two halves of an established stream.
+pub(crate) fn split<S: AsyncRead + AsyncWrite>(stream: S) -> (StreamReader<S>, StreamWriter<S>) {
+    let (reader, writer) = tokio::io::split(stream);
+    (
+        StreamReader {
+            reader,
+            buffer: BytesMut::new(),
+            next_read: IDLE_READ_BYTES,
+        },
+        StreamWriter {
+            writer,
+            accepted: 0,
+        },
+    )
+}
+
+pub(crate) struct StreamReader<S> {
+    reader: ReadHalf<S>,
+    buffer: BytesMut,
+    next_read: usize,
+}
+
+impl<S: AsyncRead + AsyncWrite + Send> Reader for StreamReader<S> {
+    async fn read(&mut self) -> Incoming {
+        self.buffer.reserve(self.next_read);
+        match self.reader.read_buf(&mut self.buffer).await {
+            Ok(0) => Incoming::Finished(FlowId::CONTROL),
+            Ok(count) => {
+                self.next_read = if count < self.next_read {
+                    IDLE_READ_BYTES
+                } else {
+                    READ_BYTES
+                };
+                Incoming::Bytes(FlowId::CONTROL, self.buffer.split().freeze())
+            }
+            Err(_) => Incoming::Lost,
+        }
+    }
+}
+
+pub(crate) struct StreamWriter<S> {
+    writer: WriteHalf<S>,
+    /// Bytes that the stream has taken and that have perhaps not left it.
+    accepted: usize,
+}
+
+impl<S: AsyncRead + AsyncWrite + Send> Writer for StreamWriter<S> {
+    async fn write(&mut self, _flow: FlowId, bytes: &[u8]) -> io::Result<usize> {
+        if self.accepted == 0 {
+            self.accepted = self.writer.write(bytes).await?;
+        }
+        // Bytes count as written when they have left the stream: what it holds back must neither
+        // wait for the next packet nor escape the bound on what waits for a peer.
+        self.writer.flush().await?;
+        Ok(std::mem::take(&mut self.accepted))
+    }
+
+    async fn finish(&mut self) {
+        // A peer that is already gone has nothing to wait for.
+        let _ = self.writer.shutdown().await;
+    }
+}
