@@ -3,14 +3,18 @@
 //! A fuzzer calls them with bytes of its own making; the test beside them replays the files in `fuzz/corpus` and
 //! `fuzz/regressions`. See `docs/fuzzing.md`.
 
+mod broker;
 mod canonical;
 mod connection;
 mod decode;
+mod hearing;
+mod limits;
 mod round_trip;
 mod specimen;
 mod stream;
 mod topic;
 
+pub use broker::broker;
 pub use canonical::canonical;
 pub use connection::connection;
 pub use decode::decode;
@@ -23,6 +27,7 @@ pub type Target = fn(bytes: &[u8]);
 
 /// Every target under its name, which is also that of its folders in `fuzz/corpus` and `fuzz/regressions`.
 pub const TARGETS: &[(&str, Target)] = &[
+    ("broker", broker),
     ("canonical", canonical),
     ("connection", connection),
     ("decode", decode),

@@ -65,7 +65,7 @@ fn is_name(name: &str) -> bool {
 }
 
 /// The filter without what makes it a Shared Subscription; `None` if it is not valid.
-fn plain_filter(filter: &str, version: Version) -> Option<&str> {
+pub(crate) fn plain_filter(filter: &str, version: Version) -> Option<&str> {
     let mut plain = filter;
     if version == Version::V5_0 && filter.starts_with(SharedSubscription::PREFIX) {
         let mut parts = filter.splitn(3, '/').skip(1);
@@ -93,7 +93,7 @@ fn plain_filter(filter: &str, version: Version) -> Option<&str> {
 }
 
 /// Sections 4.7.1 and 4.7.2, level by level.
-fn matches(filter: &str, name: &str) -> bool {
+pub(crate) fn matches(filter: &str, name: &str) -> bool {
     fn levels(filter: &[&str], name: &[&str]) -> bool {
         match (filter, name) {
             (["#"], _) | ([], []) => true,
