@@ -9,17 +9,22 @@ mod connection;
 mod decode;
 mod hearing;
 mod limits;
+mod operations;
 mod round_trip;
 mod specimen;
 mod stream;
+mod subscriptions;
 mod topic;
+mod words;
 
 pub use broker::broker;
 pub use canonical::canonical;
 pub use connection::connection;
 pub use decode::decode;
+pub use operations::operations;
 pub use round_trip::round_trip;
 pub use stream::stream;
+pub use subscriptions::subscriptions;
 pub use topic::topic;
 
 /// A property: it returns if `bytes` satisfy it and panics otherwise.
@@ -31,7 +36,9 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("canonical", canonical),
     ("connection", connection),
     ("decode", decode),
+    ("operations", operations),
     ("round_trip", round_trip),
     ("stream", stream),
+    ("subscriptions", subscriptions),
     ("topic", topic),
 ];
