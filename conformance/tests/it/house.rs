@@ -21,6 +21,8 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
         ],
     ),
     ("quince-fuzz-targets", &["quince-codec", "quince-core"]),
+    // Knows nothing of MQTT.
+    ("quince-link", &[]),
     (
         "quince-benches",
         &[

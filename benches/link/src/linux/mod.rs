@@ -1,0 +1,14 @@
+//! The emulator on Linux: namespaces, devices, and the threads between them.
+
+mod counters;
+mod device;
+mod kernel;
+mod link;
+mod namespace;
+mod netlink;
+mod pump;
+mod tcp_info;
+
+pub use link::{Link, Side};
+pub(crate) use namespace::enter_user_namespace;
+pub use tcp_info::TcpInfo;

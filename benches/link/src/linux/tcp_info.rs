@@ -1,0 +1,67 @@
+//! What Linux tells of a TCP connection.
+
+use std::{io, os::fd::AsFd, time::Duration};
+
+use super::kernel;
+
+/// A part of `TCP_INFO`: what the kernel knows of a TCP connection. What an old kernel does not tell is zero.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct TcpInfo {
+    /// Segments that were sent again, over the connection's whole life.
+    pub total_retransmits: u32,
+    /// Segments that the kernel holds lost now.
+    pub lost: u32,
+    /// The smoothed round-trip time.
+    pub round_trip: Duration,
+    /// The smallest round-trip time seen.
+    pub least_round_trip: Duration,
+    /// The congestion window, in segments.
+    pub congestion_window: u32,
+    /// The largest segment that is sent, in bytes of payload.
+    pub segment_size: u32,
+    /// Segments sent, acknowledgements included.
+    pub segments_out: u32,
+    /// Segments received, acknowledgements included.
+    pub segments_in: u32,
+    /// Segments sent with payload, again or not.
+    pub data_segments_out: u32,
+    /// Bytes of payload that were sent again.
+    pub bytes_retransmitted: u64,
+    /// Segments that arrived twice at the peer, as far as it told: sent again in vain, or duplicated on the way.
+    pub duplicates_told: u32,
+}
+
+impl TcpInfo {
+    /// Asks the kernel about a connected TCP socket.
+    ///
+    /// # Errors
+    ///
+    /// That of `getsockopt`: it is no TCP socket.
+    pub fn of(socket: impl AsFd) -> io::Result<Self> {
+        let mut bytes = [0; 256];
+        // What the kernel does not write stays zero.
+        kernel::socket_option(socket, libc::IPPROTO_TCP, libc::TCP_INFO, &mut bytes)?;
+        // The offsets of `struct tcp_info`, to which the kernel only ever appends.
+        let word = |offset: usize| {
+            let four: [u8; 4] = std::array::from_fn(|byte| bytes[offset + byte]);
+            u32::from_ne_bytes(four)
+        };
+        let long = |offset: usize| {
+            let eight: [u8; 8] = std::array::from_fn(|byte| bytes[offset + byte]);
+            u64::from_ne_bytes(eight)
+        };
+        Ok(Self {
+            total_retransmits: word(100),
+            lost: word(32),
+            round_trip: Duration::from_micros(word(68).into()),
+            least_round_trip: Duration::from_micros(word(148).into()),
+            congestion_window: word(80),
+            segment_size: word(16),
+            segments_out: word(136),
+            segments_in: word(140),
+            data_segments_out: word(156),
+            bytes_retransmitted: long(208),
+            duplicates_told: word(216),
+        })
+    }
+}
