@@ -34,7 +34,7 @@ pub enum DecodeErrorClass {
 pub enum DecodeErrorKind {
     /// The Remaining Length has more than four bytes.
     RemainingLengthTooLong,
-    /// The Remaining Length has more bytes than it needs [MQTT5-1.5.5-1]. Version 3.1.1 has no such
+    /// The Remaining Length has more bytes than it needs [MQTT5-1.5.5-1]. Earlier versions have no such
     /// rule.
     RemainingLengthNotMinimal,
     /// The packet is larger than the receiver takes.
@@ -58,17 +58,21 @@ pub enum DecodeErrorKind {
     NullCharacter,
     /// The Packet Identifier is 0 [MQTT5-2.2.1-3] [MQTT3-2.3.1-1].
     PacketIdentifierZero,
-    /// The Protocol Name is not MQTT [MQTT5-3.1.2-1] [MQTT3-3.1.2-1].
+    /// The Protocol Name is not MQTT [MQTT5-3.1.2-1] [MQTT3-3.1.2-1], nor MQIsdp, that of version 3.1.
     InvalidProtocolName,
-    /// The Protocol Version is not one spoken here [MQTT5-3.1.2-2] [MQTT3-3.1.2-2].
+    /// The Protocol Version is not one spoken here under that Protocol Name [MQTT5-3.1.2-2] [MQTT3-3.1.2-2].
     UnsupportedProtocolVersion,
     /// The reserved bit of the Connect Flags is set [MQTT5-3.1.2-3] [MQTT3-3.1.2-3].
     ReservedConnectFlag,
     /// Will QoS or Will Retain is set without the Will Flag [MQTT5-3.1.2-11] [MQTT5-3.1.2-13]
-    /// [MQTT3-3.1.2-13] [MQTT3-3.1.2-15].
+    /// [MQTT3-3.1.2-13] [MQTT3-3.1.2-15]. Version 3.1 passes them over.
     WillFlagsWithoutWill,
     /// The Will QoS is 3 [MQTT5-3.1.2-12] [MQTT3-3.1.2-14].
     WillQoS3,
+    /// The Will Message of version 3.1 is not ASCII (section 3.1 there).
+    WillMessageNotAscii,
+    /// The Client Identifier of version 3.1 has not 1 to 23 characters (section 3.1 there).
+    ClientIdentifierLength,
     /// There is a password without a user name [MQTT3-3.1.2-22]. Version 5.0 allows it.
     PasswordWithoutUserName,
     /// A reserved bit of the Connect Acknowledge Flags is set [MQTT5-3.2.2-1].
@@ -84,6 +88,8 @@ pub enum DecodeErrorKind {
     TopicNameEmpty,
     /// The Topic Name holds a wildcard character [MQTT5-3.3.2-2] [MQTT3-3.3.2-2].
     TopicNameWildcard,
+    /// The Topic Name of version 3.1 has more than 32,767 characters (section 2.2 there).
+    TopicNameTooLong,
     /// The packet holds no Topic Filter [MQTT5-3.8.3-2] [MQTT5-3.10.3-2] [MQTT3-3.8.3-3]
     /// [MQTT3-3.10.3-2].
     NoSubscriptions,
@@ -143,6 +149,8 @@ impl DecodeErrorKind {
         Self::ReservedConnectFlag,
         Self::WillFlagsWithoutWill,
         Self::WillQoS3,
+        Self::WillMessageNotAscii,
+        Self::ClientIdentifierLength,
         Self::PasswordWithoutUserName,
         Self::ReservedConnAckFlags,
         Self::SessionPresentWithError,
@@ -150,6 +158,7 @@ impl DecodeErrorKind {
         Self::DupWithQoS0,
         Self::TopicNameEmpty,
         Self::TopicNameWildcard,
+        Self::TopicNameTooLong,
         Self::NoSubscriptions,
         Self::ReservedSubscriptionOptions,
         Self::SubscriptionQoS3,
@@ -187,6 +196,7 @@ impl DecodeErrorKind {
             | Self::ReservedConnectFlag
             | Self::WillFlagsWithoutWill
             | Self::WillQoS3
+            | Self::WillMessageNotAscii
             | Self::PasswordWithoutUserName
             | Self::ReservedConnAckFlags
             | Self::PublishQoS3
@@ -195,9 +205,11 @@ impl DecodeErrorKind {
             | Self::UnknownProperty
             | Self::PropertyNotAllowed => DecodeErrorClass::Malformed,
             Self::PacketIdentifierZero
+            | Self::ClientIdentifierLength
             | Self::SessionPresentWithError
             | Self::TopicNameEmpty
             | Self::TopicNameWildcard
+            | Self::TopicNameTooLong
             | Self::NoSubscriptions
             | Self::SubscriptionQoS3
             | Self::RetainHandling3
@@ -238,11 +250,13 @@ impl DecodeErrorKind {
             Self::InvalidUtf8 => "a string is not UTF-8",
             Self::NullCharacter => "a string holds U+0000",
             Self::PacketIdentifierZero => "the Packet Identifier is 0",
-            Self::InvalidProtocolName => "the Protocol Name is not MQTT",
+            Self::InvalidProtocolName => "the Protocol Name is neither MQTT nor MQIsdp",
             Self::UnsupportedProtocolVersion => "the Protocol Version is not one spoken here",
             Self::ReservedConnectFlag => "the reserved bit of the Connect Flags is set",
             Self::WillFlagsWithoutWill => "Will QoS or Will Retain is set without the Will Flag",
             Self::WillQoS3 => "the Will QoS is 3",
+            Self::WillMessageNotAscii => "the Will Message is not ASCII",
+            Self::ClientIdentifierLength => "the Client Identifier has not 1 to 23 characters",
             Self::PasswordWithoutUserName => "there is a password without a user name",
             Self::ReservedConnAckFlags => "a reserved bit of the Connect Acknowledge Flags is set",
             Self::SessionPresentWithError => "Session Present is set in a CONNACK that refuses",
@@ -252,6 +266,7 @@ impl DecodeErrorKind {
                 "the Topic Name is empty, and in PUBLISH no Topic Alias stands for it"
             }
             Self::TopicNameWildcard => "the Topic Name holds a wildcard character",
+            Self::TopicNameTooLong => "the Topic Name has more than 32,767 characters",
             Self::NoSubscriptions => "the packet holds no Topic Filter",
             Self::ReservedSubscriptionOptions => {
                 "a reserved bit of the Subscription Options is set"
@@ -317,8 +332,8 @@ pub enum EncodeError {
     IntegerTooLarge,
     /// The Remaining Length would be above 268,435,455.
     PacketTooLarge,
-    /// The version has no place for something that the packet holds: properties, Reason Codes, Subscription Options or
-    /// AUTH in 3.1.1, a password without a user name in 3.1.1.
+    /// The version has no place for something that the packet holds: properties, Reason Codes, Subscription Options,
+    /// AUTH, or a password without a user name before 5.0, Session Present in 3.1.
     NotInVersion,
     /// A PUBLISH above QoS 0 has no Packet Identifier.
     PacketIdentifierMissing,

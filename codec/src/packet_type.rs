@@ -2,6 +2,8 @@
 
 use core::fmt;
 
+use crate::Version;
+
 /// A Control Packet type; the number is the high half of a packet's first byte.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(u8)]
@@ -44,7 +46,7 @@ impl PacketType {
         Self::Auth,
     ];
 
-    /// The type of that number; `None` for 0, which is reserved, and above 15. Version 3.1.1 reserves 15 as well.
+    /// The type of that number; `None` for 0, which is reserved, and above 15. Versions before 5.0 reserve 15 as well.
     #[must_use]
     pub const fn from_number(number: u8) -> Option<Self> {
         Some(match number {
@@ -67,7 +69,7 @@ impl PacketType {
         })
     }
 
-    /// The flags that the fixed header of this type must carry [MQTT5-2.1.3-1] [MQTT3-2.2.2-1]; `None` for PUBLISH,
+    /// The flags that the fixed header of this type is sent with [MQTT5-2.1.3-1] [MQTT3-2.2.2-1]; `None` for PUBLISH,
     /// whose flags have a meaning.
     #[must_use]
     pub const fn fixed_flags(self) -> Option<u8> {
@@ -75,6 +77,22 @@ impl PacketType {
             Self::Publish => None,
             Self::PubRel | Self::Subscribe | Self::Unsubscribe => Some(0b0010),
             _ => Some(0),
+        }
+    }
+
+    /// Whether a packet of this type may have these flags.
+    ///
+    /// Version 3.1 sends PUBREL, SUBSCRIBE and UNSUBSCRIBE at QoS 1, with DUP when they are sent again (section 2.1 there).
+    /// It does not use the other flags of packets that are no PUBLISH, nor does it say what a receiver makes of them: they
+    /// are passed over.
+    #[must_use]
+    #[inline]
+    pub const fn allows_flags(self, flags: u8, version: Version) -> bool {
+        match (self.fixed_flags(), version) {
+            (None, _) => true,
+            (Some(fixed), Version::V3_1_1 | Version::V5_0) => flags == fixed,
+            (Some(0), Version::V3_1) => true,
+            (Some(fixed), Version::V3_1) => flags & 0b0110 == fixed,
         }
     }
 

@@ -16,7 +16,8 @@ pub enum ConnectionState {
 /// What goes out before the connection is closed. It is closed in every case.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ErrorResponse {
-    /// A CONNACK with this code: a Reason Code if the version is 5.0, else a Connect Return code, in the form of 3.1.1.
+    /// A CONNACK with this code: a Reason Code if the version is 5.0, else a Connect Return code, in the form of
+    /// the versions before.
     ConnAck(u8),
     /// A DISCONNECT with this Reason Code.
     Disconnect(ReasonCode),
@@ -27,8 +28,8 @@ pub enum ErrorResponse {
 /// What a server answers to bytes that it could not decode, on a connection of `version` (`None` as long as no CONNECT
 /// has told; see [`Frame::connect_version`](crate::Frame::connect_version)).
 ///
-/// Version 3.1.1 closes without a word [MQTT3-4.8.0-1], but for a Protocol Level that is not supported, which gets
-/// CONNACK 0x01 [MQTT3-3.1.2-2]. Version 5.0 tells the Reason Code, by CONNACK before and by DISCONNECT after the
+/// Versions before 5.0 close without a word [MQTT3-4.8.0-1], but for a Protocol Level that is not supported, which gets
+/// CONNACK 0x01 [MQTT3-3.1.2-2], and a Client Identifier that 3.1 does not allow, which gets 0x02. Version 5.0 tells the Reason Code, by CONNACK before and by DISCONNECT after the
 /// connection is made (section 4.13).
 #[must_use]
 pub const fn error_response(
@@ -37,13 +38,18 @@ pub const fn error_response(
     state: ConnectionState,
 ) -> ErrorResponse {
     match (version, state) {
-        (None | Some(Version::V3_1_1), ConnectionState::AwaitingConnect) => match error.kind {
-            DecodeErrorKind::UnsupportedProtocolVersion => {
-                ErrorResponse::ConnAck(ConnectReturnCode::UNACCEPTABLE_PROTOCOL_VERSION.0)
+        (None | Some(Version::V3_1 | Version::V3_1_1), ConnectionState::AwaitingConnect) => {
+            match error.kind {
+                DecodeErrorKind::UnsupportedProtocolVersion => {
+                    ErrorResponse::ConnAck(ConnectReturnCode::UNACCEPTABLE_PROTOCOL_VERSION.0)
+                }
+                DecodeErrorKind::ClientIdentifierLength => {
+                    ErrorResponse::ConnAck(ConnectReturnCode::IDENTIFIER_REJECTED.0)
+                }
+                // Whoever does not speak MQTT is not told that this is a server of it.
+                _ => ErrorResponse::Close,
             }
-            // Whoever does not speak MQTT is not told that this is a server of it.
-            _ => ErrorResponse::Close,
-        },
+        }
         (Some(Version::V5_0), ConnectionState::AwaitingConnect) => {
             ErrorResponse::ConnAck(reason_code(error.kind).0)
         }
@@ -54,7 +60,9 @@ pub const fn error_response(
                 _ => reason_code(error.kind),
             })
         }
-        (None | Some(Version::V3_1_1), ConnectionState::Connected) => ErrorResponse::Close,
+        (None | Some(Version::V3_1 | Version::V3_1_1), ConnectionState::Connected) => {
+            ErrorResponse::Close
+        }
     }
 }
 

@@ -1,10 +1,10 @@
-//! Connect Return codes of MQTT 3.1.1.
+//! Connect Return codes of MQTT 3.1 and 3.1.1.
 
 use core::fmt;
 
 use crate::ReasonCode;
 
-/// A Connect Return code of MQTT 3.1.1 (section 3.2.2.3).
+/// A Connect Return code of MQTT 3.1.1 (section 3.2.2.3) and 3.1, which have the same.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ConnectReturnCode(pub u8);
 
@@ -42,7 +42,7 @@ impl ConnectReturnCode {
         self.0 <= 5
     }
 
-    /// The closest code of MQTT 3.1.1 for a Reason Code of MQTT 5.0; `None` where there is none and the server closes
+    /// The closest code of MQTT 3.1.1 and 3.1 for a Reason Code of MQTT 5.0; `None` where there is none and the server closes
     /// the connection without a CONNACK [MQTT3-3.2.2-6].
     #[must_use]
     pub const fn from_reason_code(code: ReasonCode) -> Option<Self> {

@@ -2,7 +2,10 @@
 
 use core::fmt;
 
-use crate::Version;
+use crate::{DecodeErrorKind, Version};
+
+/// The longest Topic Name of version 3.1, in characters (section 2.2 there).
+const NAME_CHARACTERS_3_1: usize = 32_767;
 
 /// Why a text is no Topic Name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -65,7 +68,7 @@ impl fmt::Display for TopicFilterError {
 
 impl core::error::Error for TopicFilterError {}
 
-/// Whether `name` is a Topic Name, in any version.
+/// Whether `name` is a Topic Name, in any version; in PUBLISH and CONNECT version 3.1 takes at most 32,767 characters.
 ///
 /// # Errors
 /// If it is none, and why.
@@ -83,9 +86,22 @@ pub fn validate_topic_name(name: &str) -> Result<(), TopicNameError> {
     }
 }
 
+/// What is wrong with the Topic Name in a packet of `version`.
+#[inline]
+pub(crate) fn name_fault(name: &str, version: Version) -> Option<DecodeErrorKind> {
+    match validate_topic_name(name) {
+        Ok(()) if version == Version::V3_1 && name.chars().count() > NAME_CHARACTERS_3_1 => {
+            Some(DecodeErrorKind::TopicNameTooLong)
+        }
+        Ok(()) => None,
+        Err(TopicNameError::Empty) => Some(DecodeErrorKind::TopicNameEmpty),
+        Err(_) => Some(DecodeErrorKind::TopicNameWildcard),
+    }
+}
+
 /// Whether `filter` is a Topic Filter, or from version 5.0 on a Shared Subscription.
 ///
-/// In version 3.1.1 `$share/` at the front has no meaning of its own.
+/// Before version 5.0 `$share/` at the front has no meaning of its own.
 ///
 /// # Errors
 /// If it is none, and why.
@@ -97,7 +113,7 @@ pub fn validate_topic_filter(filter: &str, version: Version) -> Result<(), Topic
         return Err(TopicFilterError::NullCharacter);
     }
     match version {
-        Version::V3_1_1 => validate_levels(filter),
+        Version::V3_1 | Version::V3_1_1 => validate_levels(filter),
         Version::V5_0 => validate_levels(
             SharedSubscription::parse(filter)?.map_or(filter, |shared| shared.filter),
         ),

@@ -88,8 +88,8 @@ pub struct Selection {
 impl Selection {
     /// The versions to play, oldest first.
     pub fn versions(&self) -> Vec<Version> {
-        let all = [Version::V3_1_1, Version::V5_0];
-        all.into_iter()
+        Version::ALL
+            .into_iter()
             .filter(|version| self.mqtt.is_empty() || self.mqtt.contains(version))
             .collect()
     }
@@ -134,7 +134,7 @@ pub struct RunArguments {
 
 fn parse_version(text: &str) -> Result<Version, String> {
     text.parse()
-        .map_err(|_| "the versions are 3.1.1 and 5.0".to_owned())
+        .map_err(|_| "the versions are 3.1, 3.1.1 and 5.0".to_owned())
 }
 
 /// A URL; what has no `://` is none, and gets a guess at what was meant.
@@ -203,5 +203,6 @@ mod tests {
             arguments.run.selection.versions(),
             [Version::V3_1_1, Version::V5_0]
         );
+        assert_eq!(Selection::default().versions(), Version::ALL);
     }
 }

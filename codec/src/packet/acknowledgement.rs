@@ -12,14 +12,14 @@ use crate::{PacketId, PacketType, Properties, ReasonCode, Version};
 pub struct Acknowledgement<'a> {
     /// Packet Identifier.
     pub packet_id: PacketId,
-    /// Reason Code; version 3.1.1 has only Success.
+    /// Reason Code; versions before 5.0 have only Success.
     pub reason_code: ReasonCode,
-    /// Properties; none in version 3.1.1.
+    /// Properties; none before version 5.0.
     pub properties: Properties<'a>,
 }
 
 impl<'a> Acknowledgement<'a> {
-    /// Success without properties: all that there is in 3.1.1.
+    /// Success without properties: all that there is before 5.0.
     #[must_use]
     pub const fn success(packet_id: PacketId) -> Self {
         Self {

@@ -8,7 +8,7 @@ use crate::property::Place;
 use crate::reader::Reader;
 use crate::{PacketType, Properties, ReasonCode, Version};
 
-/// AUTH, which version 3.1.1 does not have.
+/// AUTH, which versions before 5.0 do not have.
 ///
 /// Without a body it means Success and has no properties (section 3.15.2.1), although an Authentication Method may not
 /// be left out otherwise (section 3.15.2.2.2): whether that means anything is for the receiver to judge.
@@ -47,7 +47,7 @@ impl<'a> Auth<'a> {
 
     pub(super) fn body_len(&self, version: Version) -> Result<usize, EncodeError> {
         match version {
-            Version::V3_1_1 => Err(EncodeError::NotInVersion),
+            Version::V3_1 | Version::V3_1_1 => Err(EncodeError::NotInVersion),
             Version::V5_0 if self.is_bare() => Ok(0),
             Version::V5_0 => Ok(1 + self.properties.encoded_len(version)?),
         }

@@ -10,11 +10,11 @@ use crate::{ConnectReturnCode, PacketType, Properties, ReasonCode, Version};
 /// CONNACK.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct ConnAck<'a> {
-    /// Whether the server goes on with a Session.
+    /// Whether the server goes on with a Session; version 3.1 does not tell.
     pub session_present: bool,
-    /// Reason Code; in version 3.1.1 Connect Return code. 0 accepts the connection in both.
+    /// Reason Code; before version 5.0 Connect Return code. 0 accepts the connection in all.
     pub code: u8,
-    /// Properties; none in version 3.1.1.
+    /// Properties; none before version 5.0.
     pub properties: Properties<'a>,
 }
 
@@ -25,7 +25,7 @@ impl<'a> ConnAck<'a> {
         ReasonCode(self.code)
     }
 
-    /// The code as version 3.1.1 reads it.
+    /// The code as versions before 5.0 read it.
     #[must_use]
     pub const fn return_code(&self) -> ConnectReturnCode {
         ConnectReturnCode(self.code)
@@ -33,7 +33,11 @@ impl<'a> ConnAck<'a> {
 
     pub(super) fn decode(reader: &mut Reader<'a>, version: Version) -> Result<Self, DecodeError> {
         let start = *reader;
-        let flags = reader.byte()?;
+        let flags = match version {
+            // The byte is not used there.
+            Version::V3_1 => reader.byte().map(|_| 0)?,
+            Version::V3_1_1 | Version::V5_0 => reader.byte()?,
+        };
         if flags > 1 {
             return Err(start.error(DecodeErrorKind::ReservedConnAckFlags));
         }
@@ -41,7 +45,7 @@ impl<'a> ConnAck<'a> {
         let code_start = *reader;
         let code = reader.byte()?;
         let allowed = match version {
-            Version::V3_1_1 => ConnectReturnCode(code).is_defined(),
+            Version::V3_1 | Version::V3_1_1 => ConnectReturnCode(code).is_defined(),
             Version::V5_0 => ReasonCode(code).allowed_in(PacketType::ConnAck),
         };
         if !allowed {
@@ -59,6 +63,9 @@ impl<'a> ConnAck<'a> {
     }
 
     pub(super) fn body_len(&self, version: Version) -> Result<usize, EncodeError> {
+        if version == Version::V3_1 && self.session_present {
+            return Err(EncodeError::NotInVersion);
+        }
         Ok(2 + self.properties.encoded_len(version)?)
     }
 

@@ -5,11 +5,12 @@ use bytes::BufMut;
 use crate::error::{DecodeError, DecodeErrorKind, EncodeError};
 use crate::property::Place;
 use crate::reader::Reader;
-use crate::topic::{self, TopicNameError};
+use crate::topic;
 use crate::writer::{prefixed_len, put_prefixed};
 use crate::{PacketType, Properties, QoS, Version};
 
-const PROTOCOL_NAME: &[u8] = b"MQTT";
+/// Characters of a Client Identifier in version 3.1.
+const CLIENT_ID_3_1: core::ops::RangeInclusive<usize> = 1..=23;
 
 const RESERVED: u8 = 1;
 const CLEAN_START: u8 = 1 << 1;
@@ -21,16 +22,16 @@ const USER_NAME: u8 = 1 << 7;
 /// CONNECT.
 ///
 /// An empty Client Identifier is not judged here, neither one without Clean Session in version 3.1.1, which a server
-/// answers with CONNACK 0x02 [MQTT3-3.1.3-8].
+/// answers with CONNACK 0x02 [MQTT3-3.1.3-8]; version 3.1 has none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Connect<'a> {
     /// The version that the packet names, which decides its form.
     pub version: Version,
-    /// Clean Start; in version 3.1.1 Clean Session.
+    /// Clean Start; before version 5.0 Clean Session.
     pub clean_start: bool,
     /// Keep Alive in seconds; 0 turns it off.
     pub keep_alive: u16,
-    /// Properties; none in version 3.1.1.
+    /// Properties; none before version 5.0.
     pub properties: Properties<'a>,
     /// Client Identifier, possibly empty.
     pub client_id: &'a str,
@@ -38,7 +39,7 @@ pub struct Connect<'a> {
     pub will: Option<Will<'a>>,
     /// User Name.
     pub user_name: Option<&'a str>,
-    /// Password; in version 3.1.1 only beside a User Name.
+    /// Password; before version 5.0 only beside a User Name.
     pub password: Option<&'a [u8]>,
 }
 
@@ -49,7 +50,7 @@ pub struct Will<'a> {
     pub qos: QoS,
     /// Will Retain.
     pub retain: bool,
-    /// Will Properties; none in version 3.1.1.
+    /// Will Properties; none before version 5.0.
     pub properties: Properties<'a>,
     /// Will Topic.
     pub topic: &'a str,
@@ -59,18 +60,25 @@ pub struct Will<'a> {
 
 /// Reads Protocol Name and Protocol Version.
 pub(crate) fn decode_version(reader: &mut Reader<'_>) -> Result<Version, DecodeError> {
-    let name = *reader;
-    if reader.binary_data()? != PROTOCOL_NAME {
-        return Err(name.error(DecodeErrorKind::InvalidProtocolName));
+    let start = *reader;
+    let name = reader.binary_data()?;
+    let is_name_of = |version: Version| name == version.protocol_name().as_bytes();
+    if !Version::ALL.into_iter().any(is_name_of) {
+        return Err(start.error(DecodeErrorKind::InvalidProtocolName));
     }
     let level = *reader;
     Version::from_level(reader.byte()?)
+        .filter(|&version| is_name_of(version))
         .ok_or_else(|| level.error(DecodeErrorKind::UnsupportedProtocolVersion))
 }
 
 impl<'a> Connect<'a> {
-    pub(super) fn decode(reader: &mut Reader<'a>) -> Result<Self, DecodeError> {
+    /// `fixed_flags` are those of the fixed header.
+    pub(super) fn decode(fixed_flags: u8, reader: &mut Reader<'a>) -> Result<Self, DecodeError> {
         let version = decode_version(reader)?;
+        if !PacketType::Connect.allows_flags(fixed_flags, version) {
+            return Err(DecodeErrorKind::ReservedFlags.at(0));
+        }
         let flags = ConnectFlags::decode(reader, version)?;
         let keep_alive = reader.two_byte_integer()?;
         let start = *reader;
@@ -80,18 +88,22 @@ impl<'a> Connect<'a> {
         {
             return Err(start.error(DecodeErrorKind::AuthenticationDataWithoutMethod));
         }
-        let client_id = reader.string()?;
+        let client_id = decode_client_id(reader, version)?;
         let will = match flags.will {
             Some((qos, retain)) => Some(Will::decode(reader, version, qos, retain)?),
             None => None,
         };
-        let user_name = if flags.user_name {
+        // In version 3.1 the Remaining Length counts for more than the flags (section 3.1 there).
+        let is_there = |flag: bool, reader: &Reader<'a>| {
+            flag && (version != Version::V3_1 || !reader.is_empty())
+        };
+        let user_name = if is_there(flags.user_name, reader) {
             Some(reader.string()?)
         } else {
             None
         };
-        let password = if flags.password {
-            Some(reader.binary_data()?)
+        let password = if is_there(flags.password, reader) {
+            Some(decode_password(reader, version)?)
         } else {
             None
         };
@@ -109,7 +121,7 @@ impl<'a> Connect<'a> {
     }
 
     pub(super) fn body_len(&self) -> Result<usize, EncodeError> {
-        if self.version == Version::V3_1_1 && self.password.is_some() && self.user_name.is_none() {
+        if !self.version.has_properties() && self.password.is_some() && self.user_name.is_none() {
             return Err(EncodeError::NotInVersion);
         }
         let properties = self.properties.encoded_len(self.version)?;
@@ -120,18 +132,17 @@ impl<'a> Connect<'a> {
             .user_name
             .map_or(Ok(0), |name| prefixed_len(name.as_bytes()))?;
         let password = self.password.map_or(Ok(0), prefixed_len)?;
-        // Protocol Name, Protocol Version, flags and Keep Alive have ten bytes.
-        Ok(
-            10 + properties
-                + prefixed_len(self.client_id.as_bytes())?
-                + will
-                + user_name
-                + password,
-        )
+        // The length of the Protocol Name, Protocol Version, flags and Keep Alive have six bytes.
+        Ok(6 + self.version.protocol_name().len()
+            + properties
+            + prefixed_len(self.client_id.as_bytes())?
+            + will
+            + user_name
+            + password)
     }
 
     pub(super) fn write(&self, buffer: &mut impl BufMut) {
-        put_prefixed(PROTOCOL_NAME, buffer);
+        put_prefixed(self.version.protocol_name().as_bytes(), buffer);
         buffer.put_u8(self.version.level());
         buffer.put_u8(self.flags());
         buffer.put_u16(self.keep_alive);
@@ -162,6 +173,23 @@ impl<'a> Connect<'a> {
     }
 }
 
+fn decode_client_id<'a>(reader: &mut Reader<'a>, version: Version) -> Result<&'a str, DecodeError> {
+    let start = *reader;
+    let client_id = reader.string()?;
+    if version == Version::V3_1 && !CLIENT_ID_3_1.contains(&client_id.chars().count()) {
+        return Err(start.error(DecodeErrorKind::ClientIdentifierLength));
+    }
+    Ok(client_id)
+}
+
+/// The password of version 3.1 is a string.
+fn decode_password<'a>(reader: &mut Reader<'a>, version: Version) -> Result<&'a [u8], DecodeError> {
+    match version {
+        Version::V3_1 => reader.string().map(str::as_bytes),
+        Version::V3_1_1 | Version::V5_0 => reader.binary_data(),
+    }
+}
+
 struct ConnectFlags {
     clean_start: bool,
     /// Will QoS and Will Retain.
@@ -178,12 +206,17 @@ impl ConnectFlags {
         if set(RESERVED) {
             return Err(start.error(DecodeErrorKind::ReservedConnectFlag));
         }
-        let qos =
-            QoS::from_bits(flags >> 3).ok_or_else(|| start.error(DecodeErrorKind::WillQoS3))?;
-        if !set(WILL) && (qos != QoS::AtMostOnce || set(WILL_RETAIN)) {
+        // Version 3.1 disregards these two where there is no will.
+        let will_flags = match version {
+            Version::V3_1 if !set(WILL) => 0,
+            _ => flags,
+        };
+        let qos = QoS::from_bits(will_flags >> 3)
+            .ok_or_else(|| start.error(DecodeErrorKind::WillQoS3))?;
+        if !set(WILL) && (qos != QoS::AtMostOnce || will_flags & WILL_RETAIN != 0) {
             return Err(start.error(DecodeErrorKind::WillFlagsWithoutWill));
         }
-        if version == Version::V3_1_1 && set(PASSWORD) && !set(USER_NAME) {
+        if !version.has_properties() && set(PASSWORD) && !set(USER_NAME) {
             return Err(start.error(DecodeErrorKind::PasswordWithoutUserName));
         }
         Ok(Self {
@@ -205,11 +238,14 @@ impl<'a> Will<'a> {
         let properties = Properties::decode(reader, version, Place::Will)?;
         let start = *reader;
         let topic = reader.string()?;
-        topic::validate_topic_name(topic).map_err(|error| match error {
-            TopicNameError::Empty => start.error(DecodeErrorKind::TopicNameEmpty),
-            _ => start.error(DecodeErrorKind::TopicNameWildcard),
-        })?;
+        if let Some(fault) = topic::name_fault(topic, version) {
+            return Err(start.error(fault));
+        }
+        let start = *reader;
         let payload = reader.binary_data()?;
+        if version == Version::V3_1 && !payload.is_ascii() {
+            return Err(start.error(DecodeErrorKind::WillMessageNotAscii));
+        }
         Ok(Self {
             qos,
             retain,

@@ -12,9 +12,9 @@ use crate::{PacketType, Properties, ReasonCode, Version};
 /// Which Reason Codes and properties the client and which the server may send is for the receiver to judge.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Disconnect<'a> {
-    /// Reason Code; version 3.1.1 has only Normal disconnection.
+    /// Reason Code; versions before 5.0 have only Normal disconnection.
     pub reason_code: ReasonCode,
-    /// Properties; none in version 3.1.1.
+    /// Properties; none before version 5.0.
     pub properties: Properties<'a>,
 }
 

@@ -113,15 +113,13 @@ impl<'a> Packet<'a> {
         mut reader: Reader<'a>,
         version: Version,
     ) -> Result<Self, DecodeError> {
-        if packet_type
-            .fixed_flags()
-            .is_some_and(|fixed| fixed != flags)
-        {
+        // Those of CONNECT are judged once its version is known.
+        if packet_type != PacketType::Connect && !packet_type.allows_flags(flags, version) {
             return Err(DecodeErrorKind::ReservedFlags.at(0));
         }
         let reader = &mut reader;
         let packet = match packet_type {
-            PacketType::Connect => Self::Connect(Connect::decode(reader)?),
+            PacketType::Connect => Self::Connect(Connect::decode(flags, reader)?),
             PacketType::ConnAck => Self::ConnAck(ConnAck::decode(reader, version)?),
             PacketType::Publish => Self::Publish(Publish::decode(flags, reader, version)?),
             PacketType::PubAck => {
@@ -144,7 +142,9 @@ impl<'a> Packet<'a> {
             PacketType::PingResp => Self::PingResp,
             PacketType::Disconnect => Self::Disconnect(Disconnect::decode(reader, version)?),
             PacketType::Auth => match version {
-                Version::V3_1_1 => return Err(DecodeErrorKind::ReservedPacketType.at(0)),
+                Version::V3_1 | Version::V3_1_1 => {
+                    return Err(DecodeErrorKind::ReservedPacketType.at(0));
+                }
                 Version::V5_0 => Self::Auth(Auth::decode(reader, version)?),
             },
         };

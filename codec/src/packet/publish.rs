@@ -5,7 +5,7 @@ use bytes::BufMut;
 use crate::error::{DecodeError, DecodeErrorKind, EncodeError};
 use crate::property::Place;
 use crate::reader::Reader;
-use crate::topic::{self, TopicNameError};
+use crate::topic;
 use crate::writer::{prefixed_len, put_prefixed};
 use crate::{PacketId, PacketType, Properties, QoS, Version};
 
@@ -28,7 +28,7 @@ pub struct Publish<'a> {
     pub topic: &'a str,
     /// Packet Identifier; there is one exactly above QoS 0 [MQTT5-2.2.1-2] [MQTT3-2.3.1-5].
     pub packet_id: Option<PacketId>,
-    /// Properties; none in version 3.1.1.
+    /// Properties; none before version 5.0.
     pub properties: Properties<'a>,
     /// Application Message.
     pub payload: &'a [u8],
@@ -54,11 +54,10 @@ impl<'a> Publish<'a> {
             Some(reader.packet_id()?)
         };
         let properties = Properties::decode(reader, version, Place::Packet(PacketType::Publish))?;
-        match topic::validate_topic_name(topic) {
-            Ok(()) => {}
-            Err(TopicNameError::Empty) if properties.topic_alias().is_some() => {}
-            Err(TopicNameError::Empty) => return Err(start.error(DecodeErrorKind::TopicNameEmpty)),
-            Err(_) => return Err(start.error(DecodeErrorKind::TopicNameWildcard)),
+        match topic::name_fault(topic, version) {
+            None => {}
+            Some(DecodeErrorKind::TopicNameEmpty) if properties.topic_alias().is_some() => {}
+            Some(fault) => return Err(start.error(fault)),
         }
         let payload = reader.take_rest();
         Ok(Self {

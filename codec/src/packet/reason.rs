@@ -8,14 +8,14 @@ use crate::property::Place;
 use crate::reader::Reader;
 use crate::{PacketType, Properties, ReasonCode, Version};
 
-/// Reads both, as far as they are there; version 3.1.1 has neither.
+/// Reads both, as far as they are there; versions before 5.0 have neither.
 #[inline]
 pub(super) fn decode<'a>(
     packet_type: PacketType,
     reader: &mut Reader<'a>,
     version: Version,
 ) -> Result<(ReasonCode, Properties<'a>), DecodeError> {
-    if version == Version::V3_1_1 || reader.is_empty() {
+    if !version.has_properties() || reader.is_empty() {
         return Ok((ReasonCode::SUCCESS, Properties::EMPTY));
     }
     let code = decode_code(packet_type, reader)?;
@@ -49,7 +49,7 @@ pub(super) fn encoded_len(
 ) -> Result<usize, EncodeError> {
     match (version, properties.is_empty()) {
         (_, true) if code == ReasonCode::SUCCESS => Ok(0),
-        (Version::V3_1_1, _) => Err(EncodeError::NotInVersion),
+        (Version::V3_1 | Version::V3_1_1, _) => Err(EncodeError::NotInVersion),
         (Version::V5_0, true) => Ok(1),
         (Version::V5_0, false) => Ok(1 + properties.encoded_len(version)?),
     }

@@ -13,9 +13,10 @@ use crate::{PacketId, PacketType, Properties, ReasonCode, Version};
 pub struct SubAck<'a> {
     /// Packet Identifier of the SUBSCRIBE.
     pub packet_id: PacketId,
-    /// Properties; none in version 3.1.1.
+    /// Properties; none before version 5.0.
     pub properties: Properties<'a>,
-    /// For each subscription the Reason Code; in version 3.1.1 the return code, 0 to 2 or 0x80.
+    /// For each subscription the Reason Code; before version 5.0 the granted QoS, or 0x80 in
+    /// version 3.1.1.
     pub codes: &'a [u8],
 }
 
@@ -24,6 +25,7 @@ impl<'a> SubAck<'a> {
         let packet_id = reader.packet_id()?;
         let properties = Properties::decode(reader, version, Place::Packet(PacketType::SubAck))?;
         let codes = reason::decode_list(reader, |code| match version {
+            Version::V3_1 => matches!(code, 0..=2),
             // [MQTT3-3.9.3-2]
             Version::V3_1_1 => matches!(code, 0..=2 | 0x80),
             Version::V5_0 => ReasonCode(code).allowed_in(PacketType::SubAck),

@@ -22,7 +22,7 @@ const RETAIN_AS_PUBLISHED: u8 = 1 << 3;
 pub struct Subscribe<'a> {
     /// Packet Identifier.
     pub packet_id: PacketId,
-    /// Properties; none in version 3.1.1.
+    /// Properties; none before version 5.0.
     pub properties: Properties<'a>,
     /// Topic Filters and their options, at least one in a decoded packet.
     pub subscriptions: Subscriptions<'a>,
@@ -66,7 +66,7 @@ impl fmt::Display for InvalidRetainHandling {
 
 impl core::error::Error for InvalidRetainHandling {}
 
-/// Subscription Options. Version 3.1.1 has only the QoS; the rest is as by `Default` there.
+/// Subscription Options. Before version 5.0 there is only the QoS; the rest is as by `Default` there.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct SubscriptionOptions {
     /// Maximum QoS.
@@ -118,7 +118,7 @@ impl<'a> Subscription<'a> {
         let start = *reader;
         let byte = reader.byte()?;
         let reserved = match version {
-            Version::V3_1_1 => 0b1111_1100,
+            Version::V3_1 | Version::V3_1_1 => 0b1111_1100,
             Version::V5_0 => 0b1100_0000,
         };
         if byte & reserved != 0 {
@@ -174,7 +174,7 @@ impl<'a> Subscriptions<'a> {
             |options: SubscriptionOptions| options.to_byte() <= u8::from(QoS::ExactlyOnce);
         match (self.unencodable, version) {
             (Some(error), _) => Err(error),
-            (None, Version::V3_1_1)
+            (None, Version::V3_1 | Version::V3_1_1)
                 if !self
                     .iter()
                     .all(|subscription| only_qos(subscription.options)) =>

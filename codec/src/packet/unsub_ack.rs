@@ -13,9 +13,9 @@ use crate::{PacketId, PacketType, Properties, ReasonCode, Version};
 pub struct UnsubAck<'a> {
     /// Packet Identifier of the UNSUBSCRIBE.
     pub packet_id: PacketId,
-    /// Properties; none in version 3.1.1.
+    /// Properties; none before version 5.0.
     pub properties: Properties<'a>,
-    /// For each Topic Filter the Reason Code; none in version 3.1.1.
+    /// For each Topic Filter the Reason Code; none before version 5.0.
     pub codes: &'a [u8],
 }
 
@@ -24,7 +24,7 @@ impl<'a> UnsubAck<'a> {
         let packet_id = reader.packet_id()?;
         let properties = Properties::decode(reader, version, Place::Packet(PacketType::UnsubAck))?;
         let codes = match version {
-            Version::V3_1_1 => &[],
+            Version::V3_1 | Version::V3_1_1 => &[],
             Version::V5_0 => reason::decode_list(reader, |code| {
                 ReasonCode(code).allowed_in(PacketType::UnsubAck)
             })?,
@@ -37,7 +37,7 @@ impl<'a> UnsubAck<'a> {
     }
 
     pub(super) fn body_len(&self, version: Version) -> Result<usize, EncodeError> {
-        if version == Version::V3_1_1 && !self.codes.is_empty() {
+        if !version.has_properties() && !self.codes.is_empty() {
             return Err(EncodeError::NotInVersion);
         }
         Ok(2 + self.properties.encoded_len(version)? + self.codes.len())

@@ -18,7 +18,7 @@ use crate::{PacketId, PacketType, Properties, Version};
 pub struct Unsubscribe<'a> {
     /// Packet Identifier.
     pub packet_id: PacketId,
-    /// Properties; none in version 3.1.1.
+    /// Properties; none before version 5.0.
     pub properties: Properties<'a>,
     /// Topic Filters, at least one in a decoded packet.
     pub filters: Filters<'a>,

@@ -92,7 +92,7 @@ accessors! {
 }
 
 impl<'a> Properties<'a> {
-    /// No properties; what every packet of version 3.1.1 has.
+    /// No properties; what every packet before version 5.0 has.
     pub const EMPTY: Self = Self {
         raw: &[],
         present: 0,
@@ -108,14 +108,14 @@ impl<'a> Properties<'a> {
         Self::check(Reader::new(raw, 0), place)
     }
 
-    /// Reads the Property Length and the properties, which version 3.1.1 does not have.
+    /// Reads the Property Length and the properties, which versions before 5.0 do not have.
     #[inline]
     pub(crate) fn decode(
         reader: &mut Reader<'a>,
         version: Version,
         place: Place,
     ) -> Result<Self, DecodeError> {
-        if version == Version::V3_1_1 {
+        if !version.has_properties() {
             return Ok(Self::EMPTY);
         }
         let start = *reader;
@@ -135,16 +135,16 @@ impl<'a> Properties<'a> {
     pub(crate) fn encoded_len(&self, version: Version) -> Result<usize, EncodeError> {
         match (version, self.unencodable) {
             (_, Some(error)) => Err(error),
-            (Version::V3_1_1, None) if self.raw.is_empty() => Ok(0),
-            (Version::V3_1_1, None) => Err(EncodeError::NotInVersion),
             (Version::V5_0, None) => block_len(self.raw.len()),
+            (Version::V3_1 | Version::V3_1_1, None) if self.raw.is_empty() => Ok(0),
+            (Version::V3_1 | Version::V3_1_1, None) => Err(EncodeError::NotInVersion),
         }
     }
 
     /// Writes Property Length and properties, checked by [`Self::encoded_len`].
     #[inline]
     pub(crate) fn write(&self, version: Version, buffer: &mut impl BufMut) {
-        if version == Version::V5_0 {
+        if version.has_properties() {
             put_block(self.raw, buffer);
         }
     }

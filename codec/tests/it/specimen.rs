@@ -35,8 +35,8 @@ pub(crate) fn specimen() -> impl Strategy<Value = Specimen> {
         prop::sample::select(&PacketType::ALL[..]),
     );
     kinds
-        .prop_filter("3.1.1 has no AUTH", |kinds| {
-            *kinds != (Version::V3_1_1, PacketType::Auth)
+        .prop_filter("AUTH came with 5.0", |kinds| {
+            kinds.0 == Version::V5_0 || kinds.1 != PacketType::Auth
         })
         .prop_flat_map(|(version, packet_type)| {
             let texts = (topic_name(), text(), option::of(text()));
@@ -73,7 +73,7 @@ pub(crate) fn specimen() -> impl Strategy<Value = Specimen> {
                             text: texts.1,
                             password: data
                                 .1
-                                .filter(|_| version == Version::V5_0 || texts.2.is_some()),
+                                .filter(|_| version.has_properties() || texts.2.is_some()),
                             user_name: texts.2,
                             payload: data.0,
                             properties: properties.0,
@@ -93,9 +93,10 @@ fn codes(version: Version, packet_type: PacketType) -> Vec<u8> {
         .map(|row| row.code)
         .filter(|code| code.allowed_in(packet_type));
     match (version, packet_type) {
-        (Version::V3_1_1, PacketType::ConnAck) => (0..=5).collect(),
+        (Version::V3_1 | Version::V3_1_1, PacketType::ConnAck) => (0..=5).collect(),
+        (Version::V3_1, PacketType::SubAck) => vec![0, 1, 2],
         (Version::V3_1_1, PacketType::SubAck) => vec![0, 1, 2, 0x80],
-        (Version::V3_1_1, _) => vec![0],
+        (Version::V3_1 | Version::V3_1_1, _) => vec![0],
         (Version::V5_0, _) => {
             let allowed: Vec<u8> = allowed.map(|code| code.0).collect();
             if allowed.is_empty() { vec![0] } else { allowed }
@@ -119,7 +120,7 @@ fn topic_name() -> impl Strategy<Value = String> {
 fn options(version: Version) -> impl Strategy<Value = SubscriptionOptions> {
     (qos(), any::<(bool, bool)>(), 0_u8..3).prop_map(
         move |(qos, (no_local, retain_as_published), handling)| match version {
-            Version::V3_1_1 => SubscriptionOptions {
+            Version::V3_1 | Version::V3_1_1 => SubscriptionOptions {
                 qos,
                 ..SubscriptionOptions::default()
             },
@@ -229,7 +230,9 @@ impl Specimen {
         match self.packet_type {
             PacketType::Connect => Packet::Connect(self.connect()),
             PacketType::ConnAck => Packet::ConnAck(ConnAck {
-                session_present: self.flags.0 && reason_code == ReasonCode::SUCCESS,
+                session_present: self.flags.0
+                    && self.version != Version::V3_1
+                    && reason_code == ReasonCode::SUCCESS,
                 code: reason_code.0,
                 properties,
             }),
@@ -291,21 +294,37 @@ impl Specimen {
     }
 
     fn connect(&self) -> Connect<'_> {
+        let is_3_1 = self.version == Version::V3_1;
         Connect {
             version: self.version,
             clean_start: self.flags.0,
             keep_alive: self.numbers.1,
             properties: self.properties.as_properties(),
-            client_id: &self.text,
+            // 1 to 23 characters there.
+            client_id: if is_3_1 && !(1..=23).contains(&self.text.chars().count()) {
+                "client"
+            } else {
+                &self.text
+            },
             will: self.will.as_ref().map(|(qos, retain, properties)| Will {
                 qos: *qos,
                 retain: *retain,
                 properties: properties.as_properties(),
                 topic: &self.topic,
-                payload: &self.payload,
+                // ASCII there.
+                payload: if is_3_1 && !self.payload.is_ascii() {
+                    &[0x7f]
+                } else {
+                    &self.payload
+                },
             }),
             user_name: self.user_name.as_deref(),
-            password: self.password.as_deref(),
+            // A string there.
+            password: if is_3_1 && self.password.is_some() {
+                Some(self.text.as_bytes())
+            } else {
+                self.password.as_deref()
+            },
         }
     }
 }

@@ -85,7 +85,12 @@ fn error_responses() {
     let mut text = String::new();
     for &kind in DecodeErrorKind::ALL {
         writeln!(text, "{kind:?} ({:?}): {kind}", kind.class()).unwrap();
-        for version in [None, Some(Version::V3_1_1), Some(Version::V5_0)] {
+        for version in [
+            None,
+            Some(Version::V3_1),
+            Some(Version::V3_1_1),
+            Some(Version::V5_0),
+        ] {
             let name = version.map_or_else(|| "unknown".to_owned(), |version| version.to_string());
             let error = DecodeError {
                 kind,
@@ -121,7 +126,7 @@ fn versions_and_return_codes_by_name() {
         assert_eq!(version.to_string().parse(), Ok(version));
         assert_eq!(Version::from_level(version.level()), Some(version));
     }
-    assert!("3.1".parse::<Version>().is_err());
+    assert!("3.0".parse::<Version>().is_err());
     for code in 0..=5 {
         let code = ConnectReturnCode(code);
         assert_eq!(

@@ -31,7 +31,7 @@ pub(crate) struct Connection {
     /// The broker: mqtt://HOST[:1883] or tcp://, mqtts://HOST[:8883] or tls://, quic://HOST[:14567]
     #[arg(short, long, value_name = "URL", default_value = "mqtt://127.0.0.1")]
     pub(crate) url: Endpoint,
-    /// MQTT version: 5.0 or 3.1.1
+    /// MQTT version: 5.0, 3.1.1 or 3.1
     #[arg(
         short = 'V',
         long = "mqtt",

@@ -182,6 +182,8 @@ impl Client {
 fn describe_code(code: u8, version: Version) -> String {
     match version {
         Version::V5_0 => quince_codec::ReasonCode(code).to_string(),
-        Version::V3_1_1 => format!("{} ({code})", quince_codec::ConnectReturnCode(code).name()),
+        Version::V3_1 | Version::V3_1_1 => {
+            format!("{} ({code})", quince_codec::ConnectReturnCode(code).name())
+        }
     }
 }

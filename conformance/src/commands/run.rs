@@ -151,7 +151,7 @@ async fn play_on(
     passes: Passes,
 ) -> Result<Report, Failure> {
     let started = chrono::DateTime::from(std::time::SystemTime::now());
-    let versions = arguments.selection.versions();
+    let versions = played_versions(&jobs);
     let dialer = Arc::new(Dialer::new(trust, DIAL));
     let progress = if arguments.quiet {
         Progress::hidden()
@@ -172,7 +172,7 @@ async fn play_on(
         started,
         targets: Vec::new(),
         results: Vec::new(),
-        versions: played_versions(&jobs),
+        versions,
     };
     for (index, (endpoint, visit)) in endpoints.iter().zip(visits).enumerate() {
         let (broker, silent, outcomes) = visit
@@ -227,8 +227,8 @@ async fn visit(
 }
 
 fn played_versions(jobs: &[Job]) -> Vec<Version> {
-    let all = [Version::V3_1_1, Version::V5_0];
-    all.into_iter()
+    Version::ALL
+        .into_iter()
         .filter(|version| jobs.iter().any(|job| job.version == *version))
         .collect()
 }

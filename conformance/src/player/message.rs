@@ -223,7 +223,7 @@ impl Message {
     /// Which codes are errors in this packet.
     const fn errors(&self, version: Version) -> Errors {
         match (self.packet, version) {
-            (PacketName::ConnAck, Version::V3_1_1) => Errors::AllButZero,
+            (PacketName::ConnAck, Version::V3_1 | Version::V3_1_1) => Errors::AllButZero,
             _ => Errors::FromEighty,
         }
     }

@@ -174,6 +174,8 @@ impl Field {
     pub fn belongs_to(&self, packet: PacketName, version: Version) -> bool {
         match version {
             Version::V5_0 => self.in_5_0.contains(&packet),
+            // No packet has more or fewer fields in 3.1, but for one.
+            Version::V3_1 => self.name != "session-present" && self.in_3_1_1.contains(&packet),
             Version::V3_1_1 => self.in_3_1_1.contains(&packet),
         }
     }

@@ -11,7 +11,7 @@ use quince_conformance::{
 
 fn outcome(scenario: &str, version: Version, verdict: Verdict, detail: &str) -> Outcome {
     let statement = match version {
-        Version::V3_1_1 => "MQTT3-4.3.2-2",
+        Version::V3_1 | Version::V3_1_1 => "MQTT3-4.3.2-2",
         Version::V5_0 => "MQTT5-4.3.2-4",
     };
     Outcome {

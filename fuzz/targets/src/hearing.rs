@@ -290,7 +290,8 @@ impl Hearing {
             "{packet:?}"
         );
         self.stage = Stage::Connected {
-            resumed: session_present,
+            // Version 3.1 is not told.
+            resumed: session_present || terms.version == Version::V3_1 && !terms.clean_start,
         };
     }
 

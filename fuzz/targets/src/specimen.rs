@@ -154,21 +154,36 @@ impl<'a> Specimen<'a> {
     }
 
     fn connect(&self) -> Connect<'_> {
+        // Where version 3.1 takes less than the others: 1 to 23 characters, ASCII, and a string.
+        let is_3_1 = self.version == Version::V3_1;
+        let is_short = (1..=23).contains(&self.text.chars().count());
         Connect {
             version: self.version,
             clean_start: self.flags.0,
             keep_alive: self.number,
             properties: self.properties.as_properties(),
-            client_id: self.text,
+            client_id: if is_3_1 && !is_short {
+                "client"
+            } else {
+                self.text
+            },
             will: self.will.as_ref().map(|(qos, retain, properties)| Will {
                 qos: *qos,
                 retain: *retain,
                 properties: properties.as_properties(),
                 topic: self.topic,
-                payload: self.payload,
+                payload: if is_3_1 && !self.payload.is_ascii() {
+                    b"gone"
+                } else {
+                    self.payload
+                },
             }),
             user_name: self.user_name,
-            password: self.password,
+            password: if is_3_1 {
+                self.password.map(|_| self.text.as_bytes())
+            } else {
+                self.password
+            },
         }
     }
 
@@ -196,6 +211,7 @@ fn codes(version: Version, packet_type: PacketType) -> Vec<u8> {
     if version != Version::V5_0 {
         return match packet_type {
             PacketType::ConnAck => (0..=5).collect(),
+            PacketType::SubAck if version == Version::V3_1 => vec![0, 1, 2],
             PacketType::SubAck => vec![0, 1, 2, 0x80],
             _ => vec![0],
         };

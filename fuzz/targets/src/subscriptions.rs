@@ -115,8 +115,15 @@ impl Scene {
         for _ in 0..u.int_in_range(1..=2)? {
             let filter = words::filter(u)?;
             let options = words::options(u, version, &filter)?;
+            // Version 3.1 has no way to refuse one: it would end the connection.
+            if version == Version::V3_1 && plain_filter(&filter, Version::V5_0).is_none() {
+                continue;
+            }
             list.push(&filter, options);
             wanted.push((filter, options));
+        }
+        if wanted.is_empty() {
+            return Ok(());
         }
         self.send(
             client,

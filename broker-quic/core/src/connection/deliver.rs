@@ -179,7 +179,7 @@ impl Exchange<'_> {
         let message = &delivery.message;
         let mut added = PropertyList::new();
         let properties = match self.link.version {
-            Version::V3_1_1 => Properties::EMPTY,
+            Version::V3_1 | Version::V3_1_1 => Properties::EMPTY,
             Version::V5_0 if message.expires.is_none() && delivery.identifiers.is_empty() => {
                 message.properties.as_properties()
             }

@@ -67,7 +67,7 @@ pub(crate) fn refusal(version: Version, code: ReasonCode) -> Ending {
     let last_word = match version {
         Version::V5_0 => LastWord::ConnAck(code.0),
         // What has no return code is closed without CONNACK [MQTT3-3.2.2-6].
-        Version::V3_1_1 => match ConnectReturnCode::from_reason_code(code) {
+        Version::V3_1 | Version::V3_1_1 => match ConnectReturnCode::from_reason_code(code) {
             Some(return_code) => LastWord::ConnAck(return_code.0),
             None => LastWord::Nothing,
         },
@@ -112,8 +112,8 @@ impl Pending {
         let wanted_expiry = match version {
             Version::V5_0 => connect.properties.session_expiry_interval().unwrap_or(0),
             // CleanSession 1 ends with the connection; 0 has no end of its own [MQTT3-3.1.2-4] [MQTT3-3.1.2-6].
-            Version::V3_1_1 if connect.clean_start => 0,
-            Version::V3_1_1 => NEVER,
+            Version::V3_1 | Version::V3_1_1 if connect.clean_start => 0,
+            Version::V3_1 | Version::V3_1_1 => NEVER,
         };
         let expiry = wanted_expiry.min(config.session_expiry_maximum);
         let keep_alive = limit_keep_alive(connect.keep_alive, config.keep_alive_maximum);

@@ -120,7 +120,7 @@ impl Link {
         let reason_code = match self.version {
             Version::V5_0 => reason_code,
             // It has no Reason Codes.
-            Version::V3_1_1 => ReasonCode::SUCCESS,
+            Version::V3_1 | Version::V3_1_1 => ReasonCode::SUCCESS,
         };
         let reason = self.reason(reason_code, false);
         let packet = |properties| {
@@ -159,7 +159,7 @@ impl Link {
         Ok(())
     }
 
-    /// UNSUBACK; version 3.1.1 has no codes in it.
+    /// UNSUBACK; versions before 5.0 have no codes in it.
     pub(crate) fn send_unsub_ack(
         &mut self,
         packet_id: PacketId,
@@ -168,7 +168,7 @@ impl Link {
     ) -> Result<(), Ending> {
         let codes = match self.version {
             Version::V5_0 => codes,
-            Version::V3_1_1 => &[],
+            Version::V3_1 | Version::V3_1_1 => &[],
         };
         self.encode(&Packet::UnsubAck(UnsubAck {
             packet_id,
@@ -188,7 +188,7 @@ impl Link {
         Ok(())
     }
 
-    /// A CONNACK that accepts.
+    /// A CONNACK that accepts. Version 3.1 is not told of the Session.
     pub(crate) fn send_connack(
         &mut self,
         session_present: bool,
@@ -196,7 +196,7 @@ impl Link {
         gate: Gate,
     ) -> Result<(), TooLarge> {
         self.encode(&Packet::ConnAck(ConnAck {
-            session_present,
+            session_present: session_present && self.version != Version::V3_1,
             code: 0,
             properties,
         }))?;

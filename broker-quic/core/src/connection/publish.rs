@@ -116,9 +116,9 @@ impl Exchange<'_> {
         let code = refused.code();
         match (self.link.version, refused) {
             (Version::V5_0, _) => self.acknowledge(step, packet_id, code, Position::START),
-            (Version::V3_1_1, Refused::Quota) => Ok(Handled::TryAgain),
-            (Version::V3_1_1, Refused::Topic) => Err(Ending::silent(code)),
-            (Version::V3_1_1, Refused::NotAuthorized) => {
+            (Version::V3_1 | Version::V3_1_1, Refused::Quota) => Ok(Handled::TryAgain),
+            (Version::V3_1 | Version::V3_1_1, Refused::Topic) => Err(Ending::silent(code)),
+            (Version::V3_1 | Version::V3_1_1, Refused::NotAuthorized) => {
                 // It is acknowledged as if it had been taken [MQTT3-3.3.5-2].
                 self.acknowledge(step, packet_id, ReasonCode::SUCCESS, Position::START)
             }

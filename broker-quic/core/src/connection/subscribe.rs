@@ -29,16 +29,24 @@ impl Exchange<'_> {
                     after = after.max(record);
                     granted as u8
                 }
-                Err(refused) => match self.link.version {
-                    Version::V5_0 => refused.0,
-                    // The one failure that it has [MQTT3-3.9.3-2].
-                    Version::V3_1_1 => 0x80,
-                },
+                Err(refused) => self.refused_code(subscription.options.qos, refused)?,
             };
             codes.push(code);
         }
         let gate = self.gate(after);
         self.link.send_sub_ack(subscribe.packet_id, &codes, gate)
+    }
+
+    /// How SUBACK says that a subscription was not made, as far as the version can say so.
+    fn refused_code(&self, wanted: QoS, refused: ReasonCode) -> Result<u8, Ending> {
+        match (self.link.version, refused) {
+            (Version::V5_0, _) => Ok(refused.0),
+            // The one failure that it has [MQTT3-3.9.3-2].
+            (Version::V3_1_1, _) => Ok(0x80),
+            // It has none: who may not subscribe is granted what it wanted all the same (section 3.8 there).
+            (Version::V3_1, ReasonCode::NOT_AUTHORIZED) => Ok(wanted as u8),
+            (Version::V3_1, _) => Err(Ending::silent(refused)),
+        }
     }
 
     /// Makes one subscription, or says why not.

@@ -136,7 +136,7 @@ fn perform(net: &mut Net, clients: &mut Vec<(Client, Version)>, which: usize, ac
             no_local,
         } => {
             let options = match version {
-                Version::V3_1_1 => options(qos),
+                Version::V3_1 | Version::V3_1_1 => options(qos),
                 Version::V5_0 => SubscriptionOptions {
                     no_local,
                     retain_handling: RetainHandling::SendIfNew,

@@ -7,6 +7,7 @@ mod durability;
 mod errors;
 mod hostile;
 mod limits;
+mod mqtt_3_1;
 mod net;
 mod policy;
 mod qos;

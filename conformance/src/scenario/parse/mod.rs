@@ -251,18 +251,15 @@ impl Parser<'_> {
 
     /// A version, or a problem.
     fn version(&mut self, text: &str, span: (usize, usize)) -> Option<Version> {
-        match text {
-            "3.1.1" => Some(Version::V3_1_1),
-            "5.0" => Some(Version::V5_0),
-            other => {
-                self.problem(
-                    span,
-                    format!("unknown version {other:?}"),
-                    "expected \"3.1.1\" or \"5.0\"",
-                );
-                None
-            }
+        let version = text.parse().ok();
+        if version.is_none() {
+            self.problem(
+                span,
+                format!("unknown version {text:?}"),
+                "expected \"3.1\", \"3.1.1\" or \"5.0\"",
+            );
         }
+        version
     }
 
     /// Checks a name.
