@@ -37,6 +37,7 @@ mod reader;
 mod reason_code;
 mod response;
 mod return_code;
+mod scan;
 pub mod topic;
 mod version;
 mod writer;

@@ -2,6 +2,7 @@
 
 use crate::PacketId;
 use crate::error::{DecodeError, DecodeErrorKind};
+use crate::scan::contains_any;
 
 /// What is left to read of a packet, or of a block in it.
 #[derive(Clone, Copy, Debug)]
@@ -11,8 +12,16 @@ pub(crate) struct Reader<'a> {
     end: usize,
 }
 
+/// Out of the way of what is usual. Takes no reader, so that readers can stay in registers.
+#[cold]
+#[inline(never)]
+fn error_at(kind: DecodeErrorKind, offset: usize) -> DecodeError {
+    kind.at(offset)
+}
+
 impl<'a> Reader<'a> {
     /// Reads `bytes`, the first of which is byte number `offset` of the packet.
+    #[inline]
     pub(crate) fn new(bytes: &'a [u8], offset: usize) -> Self {
         Self {
             rest: bytes,
@@ -32,9 +41,9 @@ impl<'a> Reader<'a> {
     }
 
     /// An error at what is read next.
-    #[cold]
+    #[inline]
     pub(crate) fn error(&self, kind: DecodeErrorKind) -> DecodeError {
-        kind.at(self.offset())
+        error_at(kind, self.offset())
     }
 
     /// Everything that is left.
@@ -125,7 +134,7 @@ impl<'a> Reader<'a> {
         let start = *self;
         let bytes = self.binary_data()?;
         match core::str::from_utf8(bytes) {
-            Ok(text) if !bytes.contains(&0) => Ok(text),
+            Ok(text) if !contains_any(bytes, [0]) => Ok(text),
             Ok(_) => Err(start.error(DecodeErrorKind::NullCharacter)),
             Err(_) => Err(start.error(DecodeErrorKind::InvalidUtf8)),
         }

@@ -2,6 +2,7 @@
 
 use core::fmt;
 
+use crate::scan::contains_any;
 use crate::{DecodeErrorKind, Version};
 
 /// The longest Topic Name of version 3.1, in characters (section 2.2 there).
@@ -72,6 +73,7 @@ impl core::error::Error for TopicFilterError {}
 ///
 /// # Errors
 /// If it is none, and why.
+#[inline]
 pub fn validate_topic_name(name: &str) -> Result<(), TopicNameError> {
     if name.is_empty() {
         return Err(TopicNameError::Empty);
@@ -79,14 +81,18 @@ pub fn validate_topic_name(name: &str) -> Result<(), TopicNameError> {
     if name.len() > usize::from(u16::MAX) {
         return Err(TopicNameError::TooLong);
     }
-    match name.bytes().find(|byte| matches!(byte, b'+' | b'#' | 0)) {
-        None => Ok(()),
-        Some(0) => Err(TopicNameError::NullCharacter),
-        Some(_) => Err(TopicNameError::Wildcard),
+    let bytes = name.as_bytes();
+    if !contains_any(bytes, [0, b'+', b'#']) {
+        Ok(())
+    } else if contains_any(bytes, [0]) {
+        Err(TopicNameError::NullCharacter)
+    } else {
+        Err(TopicNameError::Wildcard)
     }
 }
 
 /// What is wrong with the Topic Name in a packet of `version`.
+#[inline]
 #[inline]
 pub(crate) fn name_fault(name: &str, version: Version) -> Option<DecodeErrorKind> {
     match validate_topic_name(name) {

@@ -67,7 +67,7 @@ fn owning_a_packet_allocates_nothing() {
         let kept = frame.clone();
         let (same, counted) = allocated(|| {
             let owned = frame.into_owned(version).unwrap();
-            owned.clone().packet() == kept.decode(version).unwrap()
+            owned.packet() == kept.decode(version).unwrap()
         });
         assert_eq!((same, counted), (true, (0, 0)), "{:?}", kept.packet_type());
     }

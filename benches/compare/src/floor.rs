@@ -338,22 +338,40 @@ fn binary<'a>(rest: &mut &'a [u8]) -> Option<&'a [u8]> {
 #[inline]
 fn string<'a>(rest: &mut &'a [u8]) -> Option<&'a str> {
     let bytes = binary(rest)?;
-    let has_null = bytes.iter().fold(false, |found, &byte| found | (byte == 0));
-    if has_null {
-        None
-    } else {
-        from_utf8(bytes).ok()
+    if contains_any(bytes, [0]) {
+        return None;
     }
+    from_utf8(bytes).ok()
 }
 
 #[inline]
 fn topic_name<'a>(rest: &mut &'a [u8]) -> Option<&'a str> {
     let bytes = binary(rest)?;
-    let is_bad = |byte: u8| (byte == 0) | (byte == b'+') | (byte == b'#');
-    let has_bad = bytes
+    if contains_any(bytes, [0, b'+', b'#']) {
+        return None;
+    }
+    from_utf8(bytes).ok()
+}
+
+/// Eight bytes at a time, the last eight of them perhaps twice.
+#[inline]
+fn contains_any<const N: usize>(bytes: &[u8], wanted: [u8; N]) -> bool {
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    let occurs = |word: [u8; 8]| {
+        let word = u64::from_le_bytes(word);
+        wanted.into_iter().fold(0, |found, byte| {
+            let word = word ^ (ONES * u64::from(byte));
+            found | word.wrapping_sub(ONES) & !word & (ONES << 7)
+        })
+    };
+    let Some(&last) = bytes.last_chunk() else {
+        return bytes.iter().any(|byte| wanted.contains(byte));
+    };
+    let (words, _) = bytes.as_chunks();
+    words
         .iter()
-        .fold(false, |found, &byte| found | is_bad(byte));
-    if has_bad { None } else { from_utf8(bytes).ok() }
+        .fold(occurs(last), |found, &word| found | occurs(word))
+        != 0
 }
 
 /// Writes a packet, field by field, behind what `out` holds; nothing and `None` if a field is too long.

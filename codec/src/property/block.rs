@@ -4,7 +4,7 @@ use core::fmt;
 
 use bytes::BufMut;
 
-use super::{PERMISSIONS, Place, Property};
+use super::{PERMISSIONS, Place, Property, check_value};
 use crate::Version;
 use crate::error::{DecodeError, DecodeErrorKind, EncodeError};
 use crate::reader::Reader;
@@ -184,15 +184,11 @@ impl<'a> Properties<'a> {
                 return Err(start.error(DecodeErrorKind::DuplicateProperty));
             }
             present |= bit;
-            let value = reader;
             #[expect(
                 clippy::cast_possible_truncation,
                 reason = "below 0x2b, the length of the table"
             )]
-            let property = Property::read(identifier as u8, &mut reader)?;
-            if let Some(fault) = property.fault() {
-                return Err(value.error(fault));
-            }
+            check_value(identifier as u8, permission.value_type, &mut reader)?;
         }
         Ok(Self::checked(raw, present))
     }

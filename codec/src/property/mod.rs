@@ -6,6 +6,8 @@ mod value;
 pub use block::{Properties, PropertyIter, PropertyList};
 pub use value::{Property, Value};
 
+use value::check_value;
+
 use crate::PacketType;
 
 /// What holds properties: a packet, or the will in CONNECT, which has properties of its own.
@@ -209,6 +211,7 @@ const fn repeatable(
 struct Permission {
     places: u16,
     repeatable: u16,
+    value_type: ValueType,
 }
 
 /// [`TABLE`] by identifier; no place at all for those that are not defined.
@@ -217,6 +220,7 @@ static PERMISSIONS: [Permission; 0x2b] = {
     let mut permissions = [Permission {
         places: 0,
         repeatable: 0,
+        value_type: ValueType::Byte,
     }; 0x2b];
     let mut row = 0;
     while row < TABLE.len() {
@@ -224,6 +228,7 @@ static PERMISSIONS: [Permission; 0x2b] = {
         permissions[definition.identifier as usize] = Permission {
             places: bits(definition.places),
             repeatable: bits(definition.repeatable),
+            value_type: definition.value_type,
         };
         row += 1;
     }

@@ -2,6 +2,7 @@
 
 use bytes::BufMut;
 
+use super::ValueType;
 use crate::error::{DecodeError, DecodeErrorKind, EncodeError};
 use crate::reader::{Reader, variable_byte_integer_len};
 use crate::topic;
@@ -121,8 +122,7 @@ impl<'a> Property<'a> {
         }
     }
 
-    /// Reads the value of the property that has this identifier, even if it breaks a rule that
-    /// [`Property::fault`] knows.
+    /// Reads the value of the property that has this identifier, even if it breaks a rule that [`check_value`] knows.
     pub(super) fn read(identifier: u8, reader: &mut Reader<'a>) -> Result<Self, DecodeError> {
         Ok(match identifier {
             0x01 => Self::PayloadFormatIndicator(flag(reader)?),
@@ -154,21 +154,6 @@ impl<'a> Property<'a> {
             0x2a => Self::SharedSubscriptionAvailable(flag(reader)?),
             _ => return Err(reader.error(DecodeErrorKind::UnknownProperty)),
         })
-    }
-
-    /// What is wrong with the value, if its type is right.
-    pub(super) fn fault(&self) -> Option<DecodeErrorKind> {
-        match *self {
-            Self::ReceiveMaximum(0) => Some(DecodeErrorKind::ReceiveMaximumZero),
-            Self::MaximumPacketSize(0) => Some(DecodeErrorKind::MaximumPacketSizeZero),
-            Self::TopicAlias(0) => Some(DecodeErrorKind::TopicAliasZero),
-            Self::SubscriptionIdentifier(0) => Some(DecodeErrorKind::SubscriptionIdentifierZero),
-            Self::ResponseTopic(topic) if topic::validate_topic_name(topic).is_err() => {
-                Some(DecodeErrorKind::ResponseTopicInvalid)
-            }
-            Self::MaximumQoS(2..) => Some(DecodeErrorKind::InvalidFlagProperty),
-            _ => None,
-        }
     }
 
     /// Writes identifier and value, whatever the value means; nothing if it cannot be written.
@@ -208,6 +193,56 @@ impl Value<'_> {
                 Ok(prefixed_len(name.as_bytes())? + prefixed_len(value.as_bytes())?)
             }
         }
+    }
+}
+
+/// Checks the value of the property that has this identifier and type, which can also be wrong in itself.
+#[inline]
+pub(super) fn check_value(
+    identifier: u8,
+    value_type: ValueType,
+    reader: &mut Reader<'_>,
+) -> Result<(), DecodeError> {
+    let start = *reader;
+    let number = match value_type {
+        ValueType::Byte => match reader.byte()? {
+            0 | 1 => return Ok(()),
+            _ => return Err(start.error(DecodeErrorKind::InvalidFlagProperty)),
+        },
+        ValueType::TwoByteInteger => u32::from(reader.two_byte_integer()?),
+        ValueType::FourByteInteger => reader.four_byte_integer()?,
+        ValueType::VariableByteInteger => reader.variable_byte_integer()?,
+        ValueType::Utf8EncodedString => {
+            let text = reader.string()?;
+            if identifier == RESPONSE_TOPIC && topic::validate_topic_name(text).is_err() {
+                return Err(start.error(DecodeErrorKind::ResponseTopicInvalid));
+            }
+            return Ok(());
+        }
+        ValueType::BinaryData => return reader.binary_data().map(|_| ()),
+        ValueType::Utf8StringPair => {
+            reader.string()?;
+            return reader.string().map(|_| ());
+        }
+    };
+    if number == 0
+        && let Some(fault) = fault_of_zero(identifier)
+    {
+        return Err(start.error(fault));
+    }
+    Ok(())
+}
+
+const RESPONSE_TOPIC: u8 = 0x08;
+
+/// The error that 0 is, where it is one.
+const fn fault_of_zero(identifier: u8) -> Option<DecodeErrorKind> {
+    match identifier {
+        0x0b => Some(DecodeErrorKind::SubscriptionIdentifierZero),
+        0x21 => Some(DecodeErrorKind::ReceiveMaximumZero),
+        0x23 => Some(DecodeErrorKind::TopicAliasZero),
+        0x27 => Some(DecodeErrorKind::MaximumPacketSizeZero),
+        _ => None,
     }
 }
 
