@@ -93,7 +93,6 @@ pub fn validate_topic_name(name: &str) -> Result<(), TopicNameError> {
 
 /// What is wrong with the Topic Name in a packet of `version`.
 #[inline]
-#[inline]
 pub(crate) fn name_fault(name: &str, version: Version) -> Option<DecodeErrorKind> {
     match validate_topic_name(name) {
         Ok(()) if version == Version::V3_1 && name.chars().count() > NAME_CHARACTERS_3_1 => {
