@@ -14,15 +14,16 @@ use std::task::Wake;
 use quince_codec::ReasonCode;
 
 use crate::config::Config;
-use crate::connection::{AuthenticationRequest, ClosedBy, Connection, Output, READ_AT_MOST};
+use crate::connection::{
+    Answer, AuthenticationRequest, ClosedBy, Connection, Output, READ_AT_MOST,
+};
 use crate::hub::Hub;
 use crate::identifier::{ConnectionId, FlowId};
 use crate::policy::{Policy, Principal};
 use crate::time::Time;
 
 /// Answers an authentication request, or leaves it open (`None`) for [`VirtualBroker::answer`].
-pub type Authenticator =
-    Box<dyn FnMut(&AuthenticationRequest) -> Option<Result<Principal, ReasonCode>> + Send>;
+pub type Authenticator = Box<dyn FnMut(&AuthenticationRequest) -> Option<Answer> + Send>;
 
 /// A waker that remembers that it was called.
 #[derive(Debug, Default)]
@@ -95,7 +96,7 @@ impl VirtualBroker {
             peers: BTreeMap::new(),
             authenticator: Box::new(|request| {
                 let named = request.user_name.as_deref().map(Principal::named);
-                Some(Ok(named.unwrap_or_else(Principal::anonymous)))
+                Some(Ok(named.unwrap_or_else(Principal::anonymous)).into())
             }),
         }
     }
@@ -182,7 +183,7 @@ impl VirtualBroker {
     }
 
     /// Answers an authentication request that the authenticator left open.
-    pub fn answer(&mut self, id: ConnectionId, answer: Result<Principal, ReasonCode>) {
+    pub fn answer(&mut self, id: ConnectionId, answer: impl Into<Answer>) {
         let now = self.now;
         if let Some(peer) = self.open_peer(id) {
             peer.connection.authenticated(now, answer);

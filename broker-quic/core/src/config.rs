@@ -13,8 +13,11 @@ pub struct Config {
     pub durability: Durability,
     /// From accept to a complete CONNECT; bytes do not extend it.
     pub connect_timeout: Duration,
-    /// From CONNECT to the answer to [`Output::Authenticate`](crate::Output::Authenticate).
+    /// From CONNECT to the last answer to [`Output::Authenticate`](crate::Output::Authenticate); the same again for each
+    /// re-authentication.
     pub authentication_timeout: Duration,
+    /// Methods of enhanced authentication that the authenticator knows; any other is refused with 0x8C.
+    pub authentication_methods: Vec<Box<str>>,
     /// How long a connection waits for the older owner of its Session to yield it.
     pub yield_timeout: Duration,
     /// How long the last bytes may take to leave before a connection is closed regardless.
@@ -66,6 +69,7 @@ impl Default for Config {
             durability: Durability::Memory,
             connect_timeout: Duration::from_secs(10),
             authentication_timeout: Duration::from_secs(10),
+            authentication_methods: Vec::new(),
             yield_timeout: Duration::from_secs(1),
             flush_timeout: Duration::from_secs(5),
             pause_limit: Duration::from_secs(30),
@@ -88,5 +92,13 @@ impl Default for Config {
             session_expiry_maximum: u32::MAX,
             keep_alive_maximum: None,
         }
+    }
+}
+
+impl Config {
+    pub(crate) fn offers(&self, method: &str) -> bool {
+        self.authentication_methods
+            .iter()
+            .any(|offered| **offered == *method)
     }
 }

@@ -13,6 +13,7 @@
 //!   connection and drops this value. When the network connection goes away first, it calls
 //!   [`Connection::transport_closed`].
 
+mod authentication;
 mod deliver;
 mod ending;
 mod exchange;
@@ -29,15 +30,15 @@ use std::sync::Arc;
 
 use quince_codec::{Frame, Framer, ReasonCode};
 
+pub use self::authentication::{Answer, AuthenticationRequest, Enhanced, Round};
+use self::authentication::{Renewal, Turn};
 pub use self::ending::ClosedBy;
 use self::ending::Ending;
-pub use self::handshake::AuthenticationRequest;
 use self::handshake::{Pending, refusal};
 use self::link::Link;
 use crate::attach::Slot;
 use crate::hub::Hub;
 use crate::identifier::{ConnectionId, FlowId};
-use crate::policy::Principal;
 use crate::session::Session;
 use crate::time::Time;
 
@@ -50,7 +51,8 @@ const TRY_AGAIN_AFTER: u64 = 50;
 /// What a connection asks of its driver.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Output {
-    /// Have these credentials judged and answer by [`Connection::authenticated`]; meanwhile nothing more is read.
+    /// Have these credentials judged and answer by [`Connection::authenticated`]; before CONNACK nothing more is read
+    /// meanwhile.
     Authenticate(AuthenticationRequest),
     /// Close the network connection: everything that had to leave has left, or its time is up.
     Close {
@@ -69,6 +71,7 @@ enum State {
     Authenticating {
         pending: Box<Pending>,
         deadline: Time,
+        turn: Turn,
     },
     /// Waits for the older connection of the Session to yield it.
     Attaching {
@@ -109,6 +112,7 @@ pub struct Connection {
     /// When the last packet was complete.
     last_packet: Time,
     paused: Option<Paused>,
+    renewal: Option<Renewal>,
     /// The epoch of the policy that last admitted the client; 0 before it is connected.
     admitted: u64,
     /// The latest time that the driver told.
@@ -137,6 +141,7 @@ impl Connection {
             keep_alive: 0,
             last_packet: now,
             paused: None,
+            renewal: None,
             admitted: 0,
             now,
         }
@@ -224,36 +229,13 @@ impl Connection {
     #[must_use]
     pub fn wants_input(&self) -> bool {
         match self.state {
-            State::AwaitingConnect { .. } => true,
+            State::AwaitingConnect { .. }
+            | State::Authenticating {
+                turn: Turn::Client, ..
+            } => true,
             State::Connected(_) => self.takes_packets(),
             _ => false,
         }
-    }
-
-    /// The answer to [`Output::Authenticate`]: who the client is, or the Reason Code of the refusal.
-    ///
-    /// It has no effect when the connection does not wait for it (any more).
-    pub fn authenticated(&mut self, now: Time, answer: Result<Principal, ReasonCode>) {
-        self.now = now;
-        if !matches!(self.state, State::Authenticating { .. }) {
-            return;
-        }
-        let State::Authenticating { mut pending, .. } =
-            core::mem::replace(&mut self.state, State::Closed)
-        else {
-            return;
-        };
-        let verdict = answer
-            .map_err(|code| refusal(self.link.version, code))
-            .and_then(|principal| {
-                self.hub.refresh(&mut self.link.in_force);
-                pending.identify(&self.link.in_force, principal)
-            });
-        match verdict {
-            Ok(()) => self.attach(now, pending),
-            Err(ending) => self.end(now, ending),
-        }
-        self.pump(now);
     }
 
     /// Fires what is due by `now`: CONNECT, authentication and yield limits, Keep Alive, retries, the flush limit.
@@ -267,11 +249,12 @@ impl Connection {
             State::AwaitingConnect { .. } => {
                 self.end(now, Ending::silent(ReasonCode::KEEP_ALIVE_TIMEOUT))
             }
-            State::Authenticating { .. } => {
-                self.end(
-                    now,
-                    refusal(self.link.version, ReasonCode::SERVER_UNAVAILABLE),
-                );
+            State::Authenticating { turn, .. } => {
+                let code = match turn {
+                    Turn::Broker => ReasonCode::SERVER_UNAVAILABLE,
+                    Turn::Client => ReasonCode::NOT_AUTHORIZED,
+                };
+                self.end(now, refusal(self.link.version, code));
             }
             State::Attaching { .. } => {
                 self.end(now, refusal(self.link.version, ReasonCode::SERVER_BUSY))
@@ -279,6 +262,9 @@ impl Connection {
             State::Connected(session) => {
                 if session.principal.ends().is_some_and(|at| at <= now) {
                     self.end(now, Ending::error(ReasonCode::MAXIMUM_CONNECT_TIME));
+                } else if self.renewal.is_some_and(|renewal| renewal.deadline <= now) {
+                    // [MQTT5-4.12.1-2]
+                    self.end(now, Ending::error(ReasonCode::NOT_AUTHORIZED));
                 } else if self
                     .paused
                     .as_ref()
@@ -309,7 +295,9 @@ impl Connection {
                     .paused
                     .as_ref()
                     .map(|paused| paused.retry.min(paused.give_up));
-                [paused, self.keep_alive_deadline(), session.principal.ends()]
+                let renewal = self.renewal.map(|renewal| renewal.deadline);
+                let keep_alive = self.keep_alive_deadline();
+                [paused, renewal, keep_alive, session.principal.ends()]
                     .into_iter()
                     .flatten()
                     .min()

@@ -52,7 +52,9 @@ mod session;
 mod time;
 
 pub use self::config::Config;
-pub use self::connection::{AuthenticationRequest, ClosedBy, Connection, Output, READ_AT_MOST};
+pub use self::connection::{
+    Answer, AuthenticationRequest, ClosedBy, Connection, Enhanced, Output, READ_AT_MOST, Round,
+};
 pub use self::hub::{Figures, Hub};
 pub use self::identifier::{ConnectionId, FlowId};
 pub use self::policy::{Action, AllowAll, Policy, Principal, Subject};

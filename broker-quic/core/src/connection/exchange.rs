@@ -46,8 +46,7 @@ impl Exchange<'_> {
             Packet::Unsubscribe(unsubscribe) => self.on_unsubscribe(unsubscribe)?,
             Packet::PingReq => self.link.send_ping_resp()?,
             Packet::Disconnect(disconnect) => return Err(self.on_disconnect(disconnect)),
-            // A second CONNECT [MQTT5-3.1.0-2] [MQTT3-3.1.0-2], AUTH without an Authentication Method
-            // [MQTT5-4.12.0-7], and what only a server sends.
+            // A second CONNECT [MQTT5-3.1.0-2] [MQTT3-3.1.0-2], and what only a server sends. AUTH does not come here.
             Packet::Connect(_)
             | Packet::ConnAck(_)
             | Packet::SubAck(_)

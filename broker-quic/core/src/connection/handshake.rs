@@ -1,6 +1,5 @@
 //! From CONNECT to CONNACK.
 
-use core::fmt;
 use std::sync::Arc;
 
 use quince_codec::{
@@ -13,41 +12,9 @@ use crate::aliases::{IncomingAliases, OutgoingAliases};
 use crate::attach::{AttachRequest, Attached};
 use crate::config::Config;
 use crate::hub::Hub;
-use crate::identifier::ConnectionId;
 use crate::outbox::Gate;
 use crate::policy::{Action, InForce, Principal, Subject};
 use crate::session::{NEVER, Session, Will};
-
-/// What the driver must have somebody judge; the answer goes to
-/// [`Connection::authenticated`](crate::Connection::authenticated).
-#[derive(Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct AuthenticationRequest {
-    /// The connection that asks.
-    pub connection: ConnectionId,
-    /// The version that the client speaks.
-    pub version: Version,
-    /// The Client Identifier, also when the broker assigned it.
-    pub client_id: Arc<str>,
-    /// The User Name.
-    pub user_name: Option<String>,
-    /// The Password.
-    pub password: Option<Vec<u8>>,
-}
-
-impl fmt::Debug for AuthenticationRequest {
-    /// Leaves the password out.
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter
-            .debug_struct("AuthenticationRequest")
-            .field("connection", &self.connection)
-            .field("version", &self.version)
-            .field("client_id", &self.client_id)
-            .field("user_name", &self.user_name)
-            .field("has_password", &self.password.is_some())
-            .finish()
-    }
-}
 
 /// A CONNECT that is well-formed and within the limits, on its way to CONNACK.
 #[derive(Debug)]
@@ -60,6 +27,8 @@ pub(crate) struct Pending {
     keep_alive_limited: bool,
     expiry_limited: bool,
     will: Option<Will>,
+    /// What the authenticator has to say with CONNACK.
+    pub(crate) authentication_data: Option<Vec<u8>>,
 }
 
 /// A refusal of CONNECT in the words of its version.
@@ -96,8 +65,9 @@ impl Pending {
             // [MQTT3-3.1.3-8]
             return Err(refuse(ReasonCode::CLIENT_IDENTIFIER_NOT_VALID));
         }
-        // No method of enhanced authentication is offered [MQTT5-4.12.0-1].
-        if connect.properties.authentication_method().is_some() {
+        // [MQTT5-4.12.0-1]
+        let method = connect.properties.authentication_method();
+        if method.is_some_and(|method| !config.offers(method)) {
             return Err(refuse(ReasonCode::BAD_AUTHENTICATION_METHOD));
         }
         if connect.properties.user_properties().count() > config.user_properties {
@@ -140,21 +110,8 @@ impl Pending {
             keep_alive_limited: keep_alive != connect.keep_alive,
             expiry_limited: expiry != wanted_expiry,
             will,
+            authentication_data: None,
         })
-    }
-
-    pub(crate) fn authentication_request(
-        &self,
-        connection: ConnectionId,
-        connect: &Connect<'_>,
-    ) -> AuthenticationRequest {
-        AuthenticationRequest {
-            connection,
-            version: self.version,
-            client_id: Arc::clone(&self.request.client_id),
-            user_name: connect.user_name.map(String::from),
-            password: connect.password.map(Vec::from),
-        }
     }
 
     /// Takes over who the client is, and asks the policy about it and its Will Message.
@@ -192,7 +149,8 @@ impl Pending {
             after,
             durable: hub.log.durable(),
         };
-        let properties = self.connack_properties(&hub.config);
+        let method = link.authentication_method.clone();
+        let properties = self.connack_properties(&hub.config, method.as_deref());
         if link
             .send_connack(present, properties.as_properties(), gate)
             .is_err()
@@ -208,7 +166,7 @@ impl Pending {
         Ok(session)
     }
 
-    fn connack_properties(&self, config: &Config) -> PropertyList {
+    fn connack_properties(&self, config: &Config, method: Option<&str>) -> PropertyList {
         let mut properties = PropertyList::new();
         if self.version != Version::V5_0 {
             return properties;
@@ -226,6 +184,13 @@ impl Pending {
         if self.keep_alive_limited {
             properties.push(Property::ServerKeepAlive(self.keep_alive));
         }
+        if let Some(method) = method {
+            // [MQTT5-4.12.0-5]
+            properties.push(Property::AuthenticationMethod(method));
+            if let Some(data) = &self.authentication_data {
+                properties.push(Property::AuthenticationData(data));
+            }
+        }
         properties
     }
 }
@@ -242,6 +207,7 @@ impl Link {
                 .unwrap_or(u16::MAX)
                 .min(config.receive_maximum),
         );
+        self.authentication_method = properties.authentication_method().map(Arc::from);
         self.problem_information = properties.request_problem_information().unwrap_or(true);
         self.incoming_aliases = IncomingAliases::new(config.topic_alias_maximum);
         let outgoing = properties

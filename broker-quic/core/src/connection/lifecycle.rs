@@ -1,8 +1,7 @@
 //! From CONNECT to a Session, and from an end to the close.
 
 use quince_codec::{
-    Connect, ConnectionState, DecodeError, ErrorResponse, Framer, ReasonCode, Version,
-    error_response,
+    ConnectionState, DecodeError, ErrorResponse, Framer, ReasonCode, Version, error_response,
 };
 
 use super::ending::{ClosedBy, Ending, LastWord};
@@ -13,23 +12,6 @@ use crate::registry::{Aftermath, Attach};
 use crate::time::Time;
 
 impl Connection {
-    pub(super) fn on_connect(&mut self, now: Time, connect: &Connect<'_>) {
-        self.link.agree(&self.hub.config, connect);
-        match Pending::of(&self.hub, connect) {
-            Ok(pending) => {
-                self.outputs.push_back(Output::Authenticate(
-                    pending.authentication_request(self.id, connect),
-                ));
-                let deadline = now + self.hub.config.authentication_timeout;
-                self.state = State::Authenticating {
-                    pending: Box::new(pending),
-                    deadline,
-                };
-            }
-            Err(ending) => self.end(now, ending),
-        }
-    }
-
     pub(super) fn attach(&mut self, now: Time, pending: Box<Pending>) {
         let mut aftermath = Aftermath::default();
         let answer = self.hub.registry().attach(
@@ -91,7 +73,10 @@ impl Connection {
         };
         // A version that is not spoken here is answered in the form of 3.1.1.
         self.link.version = version.unwrap_or(Version::V3_1_1);
+        let before_connack = matches!(self.state, State::Authenticating { .. });
         let ending = match error_response(error, version, state) {
+            // No DISCONNECT comes before CONNACK [MQTT5-3.14.0-1].
+            ErrorResponse::Disconnect(code) if before_connack => refusal(self.link.version, code),
             ErrorResponse::ConnAck(code) => Ending {
                 code: ReasonCode(code),
                 by: ClosedBy::Server,
@@ -132,6 +117,7 @@ impl Connection {
         }
         self.hub.remove_slot(self.id);
         self.paused = None;
+        self.renewal = None;
         self.framer = Framer::new(self.hub.config.packet_before_connack);
         // No DISCONNECT comes before CONNACK, not even where CONNACK is held [MQTT5-3.14.0-1].
         let last_word = if self.link.outbox.awaits_connack() {

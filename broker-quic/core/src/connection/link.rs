@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use quince_codec::{
-    Acknowledgement, ConnAck, Disconnect, Packet, PacketId, Properties, Property, PropertyList,
-    Publish, ReasonCode, SubAck, UnsubAck, Version,
+    Acknowledgement, Auth, ConnAck, Disconnect, Packet, PacketId, Properties, Property,
+    PropertyList, Publish, ReasonCode, SubAck, UnsubAck, Version,
 };
 
 use super::ending::Ending;
@@ -59,6 +59,8 @@ pub(crate) struct Link {
     pub(crate) window: usize,
     /// Whether a Reason String may go with every packet [MQTT5-3.1.2-29].
     pub(crate) problem_information: bool,
+    /// The Authentication Method of CONNECT, which holds for the life of the connection.
+    pub(crate) authentication_method: Option<Arc<str>>,
     pub(crate) incoming_aliases: IncomingAliases,
     pub(crate) outgoing_aliases: OutgoingAliases,
     pub(crate) outbox: Outbox,
@@ -74,6 +76,7 @@ impl Link {
             maximum_packet_size: u32::MAX,
             window: 0,
             problem_information: true,
+            authentication_method: None,
             incoming_aliases: IncomingAliases::new(0),
             outgoing_aliases: OutgoingAliases::new(0),
             outbox: Outbox::new(outbox_bytes),
@@ -184,6 +187,20 @@ impl Link {
     /// PINGRESP, which waits for nothing.
     pub(crate) fn send_ping_resp(&mut self) -> Result<(), Ending> {
         self.encode(&Packet::PingResp).map_err(too_large)?;
+        self.outbox.push(&self.scratch);
+        Ok(())
+    }
+
+    /// AUTH, which waits for nothing.
+    pub(crate) fn send_auth(
+        &mut self,
+        reason_code: ReasonCode,
+        properties: Properties<'_>,
+    ) -> Result<(), TooLarge> {
+        self.encode(&Packet::Auth(Auth {
+            reason_code,
+            properties,
+        }))?;
         self.outbox.push(&self.scratch);
         Ok(())
     }

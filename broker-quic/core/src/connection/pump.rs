@@ -2,6 +2,7 @@
 
 use quince_codec::{Frame, Packet, PacketType, ReasonCode};
 
+use super::authentication::Turn;
 use super::ending::Ending;
 use super::exchange::{Exchange, Handled};
 use super::handshake::refusal;
@@ -88,7 +89,10 @@ impl Connection {
     pub(super) fn process_input(&mut self, now: Time) {
         loop {
             let ready = match self.state {
-                State::AwaitingConnect { .. } => true,
+                State::AwaitingConnect { .. }
+                | State::Authenticating {
+                    turn: Turn::Client, ..
+                } => true,
                 State::Connected(_) => self.takes_packets(),
                 _ => false,
             };
@@ -122,9 +126,19 @@ impl Connection {
                 return;
             }
         };
+        if let (State::Connected(_), Packet::Auth(auth)) = (&self.state, &packet) {
+            self.on_auth(now, auth);
+            return;
+        }
         let State::Connected(session) = &mut self.state else {
-            if let Packet::Connect(connect) = &packet {
-                self.on_connect(now, connect);
+            match (&self.state, &packet) {
+                (State::AwaitingConnect { .. }, Packet::Connect(connect)) => {
+                    self.on_connect(now, connect);
+                }
+                (State::Authenticating { .. }, packet) => {
+                    self.on_packet_before_connack(now, packet)
+                }
+                _ => {}
             }
             return;
         };

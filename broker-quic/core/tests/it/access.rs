@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use quince_codec::{Packet, ReasonCode};
 use quince_core::bench::VirtualBroker;
-use quince_core::{Action, Config, Policy, Principal, Subject, Time};
+use quince_core::{Action, Answer, Config, Policy, Principal, Subject, Time};
 
 use crate::net::{BOTH, Client, Hello, Net, Q0, Q1, V3, V5, ack, farewell, hello, publish};
 
@@ -251,9 +251,9 @@ fn a_connection_ends_with_the_proof_of_who_it_is() {
     for version in [V5, V3] {
         let mut broker = VirtualBroker::new(Config::default());
         broker.set_authenticator(Box::new(|_| {
-            Some(Ok(
+            Some(Answer::from(Ok(
                 Principal::named("alice").valid_until(Time::from_millis(5000))
-            ))
+            )))
         }));
         let mut net = Net::over(broker);
         let alice = net.simple(version, "alice");

@@ -1,6 +1,7 @@
 //! The core as its clients see it, in virtual time.
 
 mod access;
+mod authentication;
 mod connect;
 mod deliver;
 mod durability;

@@ -133,7 +133,7 @@ fn a_refused_connect_gets_a_return_code() {
     ] {
         let mut net = Net::new();
         net.broker
-            .set_authenticator(Box::new(move |_| Some(Err(code))));
+            .set_authenticator(Box::new(move |_| Some(Err(code).into())));
         let client = net.dial(&hello(V3_1, "a"));
         assert_eq!(net.read(client), [connack]);
         assert_eq!(net.closed(client), (code, ClosedBy::Server));

@@ -453,6 +453,7 @@ fn describe(version: Version, frame: &Frame) -> String {
             format!("DISCONNECT {:02x}", end.reason_code.0),
             end.properties,
         ),
+        Packet::Auth(auth) => with(format!("AUTH {:02x}", auth.reason_code.0), auth.properties),
         other => format!("{other:?}"),
     }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use quince_codec::Packet;
 use quince_core::bench::VirtualBroker;
-use quince_core::{Action, Config, Policy, Principal, Subject};
+use quince_core::{Action, Answer, Config, Policy, Principal, Subject};
 
 use crate::net::{Net, Q0, Q1, V3, V5, farewell, hello, options, publish};
 
@@ -25,11 +25,11 @@ fn net() -> Net {
     let mut broker = VirtualBroker::with_policy(Config::default(), Arc::new(Secret));
     broker.set_authenticator(Box::new(|request| {
         let root = request.client_id.starts_with("root");
-        Some(Ok(if root {
+        Some(Answer::from(Ok(if root {
             Principal::named("root")
         } else {
             Principal::anonymous()
-        }))
+        })))
     }));
     Net::over(broker)
 }
