@@ -13,12 +13,13 @@ use quince_core::Time;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::{sleep, timeout_at};
 use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
 use tracing::{debug, warn};
 
 use crate::listener::Scheme;
 use crate::peer::{Peer, PeerCertificate};
 use crate::server::Shared;
-use crate::transport::{quic, stream, tcp};
+use crate::transport::{quic, stream, tcp, websocket};
 
 /// How long an accept loop rests when the system has no resources left for a further connection.
 const EXHAUSTED: Duration = Duration::from_millis(100);
@@ -79,9 +80,29 @@ async fn serve_tcp(shared: Arc<Shared>, mut arrival: Arrival, socket: TcpStream)
             let Some(tls) = in_time(&shared, &arrival, acceptor.accept(socket)).await else {
                 return;
             };
-            let chain = tls.get_ref().1.peer_certificates();
-            arrival.peer.certificate = PeerCertificate::of_chain(chain);
+            arrival.peer.certificate = certificate(&tls);
             let (reader, writer) = stream::split(tls);
+            shared.serve(arrival, reader, writer).await;
+        }
+        Scheme::Ws => {
+            let opening = websocket::accept(socket, &shared.websocket);
+            let Some(web) = in_time(&shared, &arrival, opening).await else {
+                return;
+            };
+            let (reader, writer) = stream::split(web);
+            shared.serve(arrival, reader, writer).await;
+        }
+        Scheme::Wss => {
+            let acceptor = TlsAcceptor::from(Arc::clone(&shared.tls.load().web));
+            let Some(tls) = in_time(&shared, &arrival, acceptor.accept(socket)).await else {
+                return;
+            };
+            arrival.peer.certificate = certificate(&tls);
+            let opening = websocket::accept(tls, &shared.websocket);
+            let Some(web) = in_time(&shared, &arrival, opening).await else {
+                return;
+            };
+            let (reader, writer) = stream::split(web);
             shared.serve(arrival, reader, writer).await;
         }
         Scheme::Tcp | Scheme::Quic => {
@@ -89,6 +110,10 @@ async fn serve_tcp(shared: Arc<Shared>, mut arrival: Arrival, socket: TcpStream)
             shared.serve(arrival, reader, writer).await;
         }
     }
+}
+
+fn certificate(stream: &TlsStream<TcpStream>) -> Option<PeerCertificate> {
+    PeerCertificate::of_chain(stream.get_ref().1.peer_certificates())
 }
 
 /// The outcome of a handshake; `None` if it fails, or has not ended when CONNECT must be there.

@@ -3,10 +3,10 @@
 use clap::{Args, Parser, Subcommand};
 use quince_broker::ListenerUrl;
 
-/// An MQTT broker over TCP, TLS and QUIC.
+/// An MQTT broker over TCP, TLS, WebSocket and QUIC.
 ///
-/// Without arguments it serves loopback only: MQTT over TCP on port 1883, and over QUIC on UDP port
-/// 14567 with a certificate that lives in memory. On standard output it prints one line per
+/// Without arguments it serves loopback only: MQTT over TCP on port 1883, over WebSocket on port
+/// 8083, and over QUIC on UDP port 14567 with a certificate that lives in memory. On standard output it prints one line per
 /// listener, then `ready`; it logs to standard error. SIGINT or SIGTERM end it in order.
 #[derive(Debug, Parser)]
 #[command(
@@ -30,8 +30,8 @@ enum Command {
 /// How to serve.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct Serve {
-    /// Listen here: tcp://ADDRESS:PORT, tls:// or quic://; port 0 lets the system choose. May be
-    /// given several times [default: tcp://127.0.0.1:1883 quic://127.0.0.1:14567]
+    /// Listen here: tcp://ADDRESS:PORT, tls://, ws://, wss:// or quic://; port 0 lets the system
+    /// choose. May be given several times [default: tcp://127.0.0.1:1883 ws://127.0.0.1:8083 quic://127.0.0.1:14567]
     #[arg(long, value_name = "URL")]
     pub(crate) listen: Vec<ListenerUrl>,
     /// Keep everything in memory; nothing outlives the process (the only way there is so far)

@@ -1,4 +1,4 @@
-//! An MQTT broker over TCP, TLS and QUIC: transports, driver and daemon around `quince-core`.
+//! An MQTT broker over TCP, TLS, WebSocket and QUIC: transports, driver and daemon around `quince-core`.
 //!
 //! The core decides everything that MQTT is; this crate moves bytes. A [`Server`] binds listeners,
 //! each accepted connection becomes one task that runs the one driver loop, and that loop awaits
@@ -22,4 +22,4 @@ pub use certificate::{Certificate, CertificateError};
 pub use listener::{ListenerUrl, ListenerUrlError, Scheme};
 pub use peer::{Peer, PeerCertificate};
 pub use server::{BindError, BoundListener, Server};
-pub use settings::{QuicSettings, Settings, TcpSettings};
+pub use settings::{QuicSettings, Settings, TcpSettings, WebSocketSettings};

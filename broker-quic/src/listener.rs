@@ -6,6 +6,9 @@ use std::str::FromStr;
 
 use url::{Host, Url};
 
+/// Where MQTT is on a WebSocket listener.
+pub(crate) const PATH: &str = "/mqtt";
+
 /// How bytes arrive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scheme {
@@ -13,13 +16,17 @@ pub enum Scheme {
     Tcp,
     /// TLS 1.2 or 1.3 over TCP, ALPN `mqtt` where the client offers any.
     Tls,
+    /// WebSocket over TCP, subprotocol `mqtt`, at `/mqtt`.
+    Ws,
+    /// WebSocket over TLS.
+    Wss,
     /// MQTT over QUIC, single stream, ALPN `mqtt`.
     Quic,
 }
 
 impl Scheme {
     /// Every one.
-    pub const ALL: [Self; 3] = [Self::Tcp, Self::Tls, Self::Quic];
+    pub const ALL: [Self; 5] = [Self::Tcp, Self::Tls, Self::Ws, Self::Wss, Self::Quic];
 
     /// The name used in URLs.
     #[must_use]
@@ -27,6 +34,8 @@ impl Scheme {
         match self {
             Self::Tcp => "tcp",
             Self::Tls => "tls",
+            Self::Ws => "ws",
+            Self::Wss => "wss",
             Self::Quic => "quic",
         }
     }
@@ -37,6 +46,8 @@ impl Scheme {
         match self {
             Self::Tcp => 1883,
             Self::Tls => 8883,
+            Self::Ws => 8083,
+            Self::Wss => 8084,
             Self::Quic => 14567,
         }
     }
@@ -45,8 +56,8 @@ impl Scheme {
     #[must_use]
     pub fn is_encrypted(self) -> bool {
         match self {
-            Self::Tcp => false,
-            Self::Tls | Self::Quic => true,
+            Self::Tcp | Self::Ws => false,
+            Self::Tls | Self::Wss | Self::Quic => true,
         }
     }
 }
@@ -57,7 +68,8 @@ impl fmt::Display for Scheme {
     }
 }
 
-/// A listener's address: `tcp://ADDRESS[:PORT]` (also `mqtt://`), `tls://` (also `mqtts://`) or `quic://`.
+/// A listener's address: `tcp://ADDRESS[:PORT]` (also `mqtt://`), `tls://` (also `mqtts://`),
+/// `ws://`, `wss://` (both also with the path `/mqtt`) or `quic://`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ListenerUrl {
     scheme: Scheme,
@@ -75,7 +87,7 @@ pub enum ListenerUrlError {
     },
     /// A scheme that the broker does not speak.
     #[error(
-        "the broker cannot listen on '{scheme}://': use tcp:// (or mqtt://), tls:// (or mqtts://) or quic://"
+        "the broker cannot listen on '{scheme}://': use tcp:// (or mqtt://), tls:// (or mqtts://), ws://, wss:// or quic://"
     )]
     UnknownScheme {
         /// The scheme as given.
@@ -125,6 +137,8 @@ impl FromStr for ListenerUrl {
         let scheme = match url.scheme() {
             "tcp" | "mqtt" => Scheme::Tcp,
             "tls" | "mqtts" => Scheme::Tls,
+            "ws" => Scheme::Ws,
+            "wss" => Scheme::Wss,
             "quic" => Scheme::Quic,
             other => {
                 return Err(ListenerUrlError::UnknownScheme {
@@ -132,7 +146,9 @@ impl FromStr for ListenerUrl {
                 });
             }
         };
-        let bare = matches!(url.path(), "" | "/") && url.query().is_none();
+        let is_web = matches!(scheme, Scheme::Ws | Scheme::Wss);
+        let bare = matches!(url.path(), "" | "/") || (is_web && url.path() == PATH);
+        let bare = bare && url.query().is_none();
         if !bare || !url.username().is_empty() || url.fragment().is_some() {
             return Err(malformed());
         }
@@ -154,7 +170,11 @@ impl FromStr for ListenerUrl {
 
 impl fmt::Display for ListenerUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}://{}", self.scheme, self.address)
+        write!(f, "{}://{}", self.scheme, self.address)?;
+        match self.scheme {
+            Scheme::Ws | Scheme::Wss => f.write_str(PATH),
+            Scheme::Tcp | Scheme::Tls | Scheme::Quic => Ok(()),
+        }
     }
 }
 
@@ -169,6 +189,8 @@ mod tests {
             ("mqtt://0.0.0.0", "tcp://0.0.0.0:1883"),
             ("mqtts://127.0.0.1", "tls://127.0.0.1:8883"),
             ("tls://[::]:1", "tls://[::]:1"),
+            ("ws://127.0.0.1", "ws://127.0.0.1:8083/mqtt"),
+            ("wss://[::1]:0/mqtt", "wss://[::1]:0/mqtt"),
             ("quic://[::1]", "quic://[::1]:14567"),
         ] {
             assert_eq!(
@@ -187,7 +209,8 @@ mod tests {
             ),
             ("udp://127.0.0.1", "use tcp://"),
             ("tcp://localhost", "not an IP address"),
-            ("tcp://127.0.0.1/path", "is not a listener URL"),
+            ("tcp://127.0.0.1/mqtt", "is not a listener URL"),
+            ("ws://127.0.0.1/path", "is not a listener URL"),
         ] {
             let error = text.parse::<ListenerUrl>().expect_err(text).to_string();
             assert!(error.contains(expected), "{text}: {error}");

@@ -72,6 +72,7 @@ fn listeners(serve: &Serve) -> Result<Vec<ListenerUrl>, String> {
         let loopback = |port| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
         return Ok(vec![
             ListenerUrl::new(Scheme::Tcp, loopback(1883)),
+            ListenerUrl::new(Scheme::Ws, loopback(8083)),
             ListenerUrl::new(Scheme::Quic, loopback(14567)),
         ]);
     }

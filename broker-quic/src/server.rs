@@ -21,7 +21,7 @@ use crate::accept::{Arrival, accept_quic, accept_tcp};
 use crate::certificate::{Certificate, CertificateError};
 use crate::driver::{Bell, Clock, serve, sleep_until_some};
 use crate::listener::{ListenerUrl, Scheme};
-use crate::settings::{QuicSettings, Settings, TcpSettings};
+use crate::settings::{QuicSettings, Settings, TcpSettings, WebSocketSettings};
 use crate::tls::Tls;
 use crate::transport::{Reader, Writer};
 use crate::tuning;
@@ -90,6 +90,7 @@ pub(crate) struct Shared {
     pub(crate) clock: Clock,
     pub(crate) tls: ArcSwap<Tls>,
     pub(crate) quic: QuicSettings,
+    pub(crate) websocket: WebSocketSettings,
     tcp: TcpSettings,
     next_id: AtomicU64,
     /// QUIC handshakes under way.
@@ -110,6 +111,7 @@ impl Server {
             clock: Clock::start(),
             tls: ArcSwap::from_pointee(tls),
             quic: settings.quic,
+            websocket: settings.websocket,
             tcp: settings.tcp,
             next_id: AtomicU64::new(1),
             handshakes: AtomicUsize::new(0),
@@ -166,7 +168,7 @@ impl Server {
             reason: explain(&error),
         };
         let address = match url.scheme() {
-            Scheme::Tcp | Scheme::Tls => {
+            Scheme::Tcp | Scheme::Tls | Scheme::Ws | Scheme::Wss => {
                 let listener = TcpListener::bind(url.address()).await.map_err(fail)?;
                 tuning::set_up(&listener, &self.shared.tcp).map_err(fail)?;
                 let address = listener.local_addr().map_err(fail)?;

@@ -12,11 +12,32 @@ pub struct Settings {
     pub core: Config,
     /// The limits of the QUIC listeners.
     pub quic: QuicSettings,
+    /// The limits of the WebSocket listeners.
+    pub websocket: WebSocketSettings,
     /// What is set on TCP connections.
     pub tcp: TcpSettings,
     /// The only key exchange group that TLS and QUIC agree to; without one, any that the library
     /// knows.
     pub key_exchange: Option<NamedGroup>,
+}
+
+/// The limits of a WebSocket listener, in bytes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WebSocketSettings {
+    /// Largest message, in one frame or in many. A client that puts each packet into a message of
+    /// its own needs room for its largest packet; one that gathers packets needs more.
+    pub message_bytes: usize,
+    /// How much is read, handshake included, before the first answer to what the messages hold.
+    pub bytes_before_first_answer: usize,
+}
+
+impl Default for WebSocketSettings {
+    fn default() -> Self {
+        Self {
+            message_bytes: 2 * 1024 * 1024,
+            bytes_before_first_answer: 72 * 1024,
+        }
+    }
 }
 
 /// What is set on the connections of TCP listeners.

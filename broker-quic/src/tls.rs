@@ -13,6 +13,8 @@ use crate::tuning;
 
 /// The ALPN of MQTT, over TLS and over QUIC on a single stream.
 const MQTT: &[u8] = b"mqtt";
+/// The ALPN of what WebSocket begins with.
+const HTTP: &[u8] = b"http/1.1";
 
 /// What a handshake needs; a reload replaces it as a whole.
 #[derive(Debug)]
@@ -20,6 +22,8 @@ pub(crate) struct Tls {
     pub(crate) certificate: Certificate,
     /// For `tls://`: TLS 1.2 and 1.3.
     pub(crate) mqtt: Arc<ServerConfig>,
+    /// For `wss://`.
+    pub(crate) web: Arc<ServerConfig>,
     /// For `quic://`.
     pub(crate) quic: quinn::ServerConfig,
 }
@@ -41,12 +45,14 @@ impl Tls {
             Ok::<_, rustls::Error>(tls)
         };
         let mqtt = Arc::new(config(&[&TLS12, &TLS13], MQTT)?);
+        let web = Arc::new(config(&[&TLS12, &TLS13], HTTP)?);
         let quic = QuicServerConfig::try_from(config(&[&TLS13], MQTT)?)
             .map_err(|error| rustls::Error::General(error.to_string()))?;
         let quic = quic::server_config(&settings.quic, Arc::new(quic))?;
         Ok(Self {
             certificate,
             mqtt,
+            web,
             quic,
         })
     }

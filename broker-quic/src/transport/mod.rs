@@ -3,9 +3,11 @@
 //! Both halves are safe to cancel at any await, because the driver's loop drops them whenever
 //! something else happens first. Nothing here knows MQTT.
 
+mod gate;
 pub(crate) mod quic;
 pub(crate) mod stream;
 pub(crate) mod tcp;
+pub(crate) mod websocket;
 
 use std::io;
 

@@ -1,4 +1,4 @@
-//! One flow over any byte stream that keeps bytes of its own: TLS, and WebSocket later on.
+//! One flow over any byte stream that keeps bytes of its own: TLS, WebSocket, both.
 
 use std::io;
 

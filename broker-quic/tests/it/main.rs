@@ -4,3 +4,4 @@ mod daemon;
 mod peer;
 mod settings;
 mod transports;
+mod websocket;

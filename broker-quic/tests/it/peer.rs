@@ -4,6 +4,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::{SinkExt, StreamExt};
 use quince_broker::{Scheme, Server};
 use quinn::crypto::rustls::QuicClientConfig;
 use rustls::crypto::aws_lc_rs;
@@ -15,6 +16,8 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::{self, ClientRequestBuilder, Message};
 
 pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -52,6 +55,12 @@ impl Peer {
         match url.scheme() {
             Scheme::Tcp => Self::tcp(address).await,
             Scheme::Tls => Self::tls(address, &server.certificate()).await,
+            Scheme::Ws => Self::web(TcpStream::connect(address).await.expect("connected")).await,
+            Scheme::Wss => {
+                let config = tls_config(&server.certificate(), &[&TLS13], &[b"http/1.1"]);
+                let stream = tls_stream(address, config).await;
+                Self::web(stream.expect("a handshake")).await
+            }
             Scheme::Quic => Self::quic(address, &server.certificate()).await,
         }
     }
@@ -66,6 +75,39 @@ impl Peer {
         let config = tls_config(certificate, &[&TLS13, &TLS12], &[b"mqtt"]);
         let stream = tls_stream(address, config).await;
         Self::Stream(Box::new(stream.expect("a handshake")))
+    }
+
+    /// Over WebSocket on that stream: a task turns its messages into bytes.
+    pub(crate) async fn web(stream: impl Stream + 'static) -> Self {
+        let (mut web, _) = web_socket(stream, "/mqtt", &["mqtt"]).await.expect("open");
+        let (near, mut far) = tokio::io::duplex(64 * 1024);
+        tokio::spawn(async move {
+            let mut buffer = [0; 4096];
+            loop {
+                tokio::select! {
+                    message = web.next() => match message {
+                        Some(Ok(Message::Binary(bytes))) => {
+                            if far.write_all(&bytes).await.is_err() {
+                                return;
+                            }
+                        }
+                        Some(Ok(Message::Close(_)) | Err(_)) | None => {
+                            let _ = web.flush().await;
+                            return;
+                        }
+                        Some(Ok(_)) => {}
+                    },
+                    count = far.read(&mut buffer) => {
+                        let count = count.expect("in memory");
+                        let bytes = buffer[..count].to_vec();
+                        if count == 0 || web.send(Message::binary(bytes)).await.is_err() {
+                            return;
+                        }
+                    }
+                }
+            }
+        });
+        Self::Stream(Box::new(near))
     }
 
     pub(crate) async fn quic(address: SocketAddr, certificate: &CertificateDer<'static>) -> Self {
@@ -173,4 +215,22 @@ pub(crate) async fn tls_stream(
     TlsConnector::from(Arc::new(config))
         .connect(name, socket)
         .await
+}
+
+/// The opening handshake of WebSocket, with the subprotocol that the server has answered.
+pub(crate) async fn web_socket<S: Stream>(
+    stream: S,
+    path: &str,
+    offered: &[&str],
+) -> Result<(WebSocketStream<S>, Option<String>), tungstenite::Error> {
+    let uri = format!("ws://localhost{path}").parse().expect("a URI");
+    let request = offered
+        .iter()
+        .fold(ClientRequestBuilder::new(uri), |request, one| {
+            request.with_sub_protocol(*one)
+        });
+    let (web, response) = tokio_tungstenite::client_async(request, stream).await?;
+    let answered = response.headers().get("Sec-WebSocket-Protocol");
+    let answered = answered.map(|value| value.to_str().expect("text").to_owned());
+    Ok((web, answered))
 }
