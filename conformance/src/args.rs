@@ -100,7 +100,7 @@ impl Selection {
 pub struct RunArguments {
     /// The brokers to judge; the embedded one if empty.
     #[arg(
-        help = "Brokers: mqtt://HOST[:PORT], mqtts://, quic://; the embedded broker if left out"
+        help = "Brokers: mqtt://HOST[:PORT], mqtts://, ws://, wss://, quic://; the embedded broker if left out"
     )]
     #[arg(value_name = "URL", value_parser = parse_target)]
     pub urls: Vec<Endpoint>,

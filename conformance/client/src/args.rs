@@ -9,7 +9,7 @@ use quince_codec::{QoS, Version};
 
 use crate::Failure;
 
-/// Publish and subscribe by hand, over TCP, TLS and QUIC.
+/// Publish and subscribe by hand, over TCP, TLS, WebSocket and QUIC.
 #[derive(Debug, Parser)]
 #[command(name = "quince-client", version)]
 pub(crate) struct Cli {
@@ -28,7 +28,8 @@ pub(crate) enum Command {
 /// To whom, and how.
 #[derive(Debug, Args)]
 pub(crate) struct Connection {
-    /// The broker: mqtt://HOST[:1883] or tcp://, mqtts://HOST[:8883] or tls://, quic://HOST[:14567]
+    /// The broker: mqtt://HOST[:1883] or tcp://, mqtts://HOST[:8883] or tls://,
+    /// ws://HOST[:8083][/mqtt], wss://HOST[:8084][/mqtt], quic://HOST[:14567]
     #[arg(short, long, value_name = "URL", default_value = "mqtt://127.0.0.1")]
     pub(crate) url: Endpoint,
     /// MQTT version: 5.0, 3.1.1 or 3.1

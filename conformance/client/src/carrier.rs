@@ -10,10 +10,23 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream;
 
+use crate::transport::Ending;
+
 /// What lies over a socket and carries bytes in both directions.
 pub(crate) trait Carrier: AsyncRead + AsyncWrite + Send + Unpin + 'static {
     /// The socket at the bottom.
     fn socket(&self) -> &TcpStream;
+
+    /// How the peer has ended what it sends, once reading has come to the end.
+    fn ending(&self) -> Ending {
+        Ending::Finished
+    }
+}
+
+impl Carrier for TcpStream {
+    fn socket(&self) -> &TcpStream {
+        self
+    }
 }
 
 impl Carrier for TlsStream<TcpStream> {
@@ -38,6 +51,11 @@ impl Half {
     /// When the socket is already gone.
     pub(crate) fn reset_at_close(&self) -> io::Result<()> {
         self.lock().socket().set_zero_linger()
+    }
+
+    /// How the peer has ended, as its layers tell it.
+    pub(crate) fn ending(&self) -> Ending {
+        self.lock().ending()
     }
 
     fn lock(&self) -> MutexGuard<'_, dyn Carrier + 'static> {

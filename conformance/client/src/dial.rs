@@ -14,14 +14,18 @@ use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
+use crate::carrier::Carrier;
 use crate::endpoint::{Endpoint, Scheme};
 use crate::identity::Identity;
 use crate::transport::Transport;
 use crate::trust::{Trust, TrustError};
 use crate::tuning::Tuning;
+use crate::websocket::WebSocket;
 
 /// The ALPN of MQTT over TLS, and over QUIC on a single stream or on plain further streams.
-const ALPN: &[u8] = b"mqtt";
+const MQTT: &[u8] = b"mqtt";
+/// The ALPN of what WebSocket begins with.
+const HTTP: &[u8] = b"http/1.1";
 
 /// Makes connections. QUIC connections of one dialler share its UDP sockets.
 #[derive(Debug)]
@@ -38,6 +42,7 @@ pub struct Dialer {
 #[derive(Debug, Default)]
 struct Made {
     tls: Option<Arc<ClientConfig>>,
+    web: Option<Arc<ClientConfig>>,
     quic: Option<quinn::ClientConfig>,
     v4: Option<quinn::Endpoint>,
     v6: Option<quinn::Endpoint>,
@@ -62,12 +67,12 @@ pub enum DialError {
         /// The system's reason.
         source: io::Error,
     },
-    /// TLS or QUIC: handshake refused, certificate not trusted, no common ALPN.
+    /// TLS, WebSocket or QUIC: handshake refused, certificate not trusted, no common protocol.
     #[error("failed to connect to {endpoint}: {reason}")]
     Handshake {
         /// The URL.
         endpoint: String,
-        /// QUIC's or TLS's reason.
+        /// The reason of whoever refused.
         reason: String,
     },
     /// Nothing answered in time.
@@ -131,9 +136,11 @@ impl Dialer {
             match endpoint.scheme() {
                 Scheme::Tcp => Ok(Transport::tcp(self.connect_tcp(endpoint).await?)),
                 Scheme::Tls => {
-                    let stream = self.dial_tls(endpoint).await?;
+                    let stream = self.dial_tls(endpoint, MQTT).await?;
                     Ok(Transport::layered(Scheme::Tls, stream))
                 }
+                Scheme::Ws => open_websocket(self.connect_tcp(endpoint).await?, endpoint).await,
+                Scheme::Wss => open_websocket(self.dial_tls(endpoint, HTTP).await?, endpoint).await,
                 Scheme::Quic => self.dial_quic(endpoint).await,
             }
         };
@@ -168,19 +175,28 @@ impl Dialer {
         Ok(stream)
     }
 
-    async fn dial_tls(&self, endpoint: &Endpoint) -> Result<TlsStream<TcpStream>, DialError> {
+    async fn dial_tls(
+        &self,
+        endpoint: &Endpoint,
+        alpn: &[u8],
+    ) -> Result<TlsStream<TcpStream>, DialError> {
         let fail = |reason: String| DialError::Handshake {
             endpoint: endpoint.to_string(),
             reason,
         };
         let config = {
             let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
-            match &made.tls {
+            let made = if alpn == MQTT {
+                &mut made.tls
+            } else {
+                &mut made.web
+            };
+            match made {
                 Some(config) => Arc::clone(config),
-                None => Arc::clone(
-                    made.tls
-                        .insert(Arc::new(self.client_config(&[&TLS12, &TLS13])?)),
-                ),
+                None => {
+                    let config = self.client_config(&[&TLS12, &TLS13], alpn)?;
+                    Arc::clone(made.insert(Arc::new(config)))
+                }
             }
         };
         let name = self.server_name(endpoint).to_owned();
@@ -195,10 +211,11 @@ impl Dialer {
     fn client_config(
         &self,
         versions: &[&'static SupportedProtocolVersion],
+        alpn: &[u8],
     ) -> Result<ClientConfig, TrustError> {
         let identity = self.identity.as_ref();
         self.trust
-            .client_config(&self.tuning, identity, versions, ALPN)
+            .client_config(&self.tuning, identity, versions, alpn)
     }
 
     fn server_name<'a>(&'a self, endpoint: &'a Endpoint) -> &'a str {
@@ -282,7 +299,7 @@ impl Dialer {
     }
 
     fn quic_config(&self) -> Result<quinn::ClientConfig, TrustError> {
-        let tls = self.client_config(&[&TLS13])?;
+        let tls = self.client_config(&[&TLS13], MQTT)?;
         let tls = QuicClientConfig::try_from(tls)
             .map_err(|error| rustls::Error::General(error.to_string()))?;
         let mut config = quinn::ClientConfig::new(Arc::new(tls));
@@ -293,6 +310,15 @@ impl Dialer {
         config.transport_config(Arc::new(transport));
         Ok(config)
     }
+}
+
+async fn open_websocket(stream: impl Carrier, endpoint: &Endpoint) -> Result<Transport, DialError> {
+    let socket = WebSocket::open(stream, endpoint).await;
+    let socket = socket.map_err(|reason| DialError::Handshake {
+        endpoint: endpoint.to_string(),
+        reason,
+    })?;
+    Ok(Transport::layered(endpoint.scheme(), socket))
 }
 
 async fn resolve(endpoint: &Endpoint) -> Result<Vec<SocketAddr>, DialError> {

@@ -5,6 +5,9 @@ use std::str::FromStr;
 
 use url::Url;
 
+/// Where MQTT is over WebSocket, unless the URL says something else.
+const DEFAULT_PATH: &str = "/mqtt";
+
 /// How bytes travel to a broker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Scheme {
@@ -12,6 +15,10 @@ pub enum Scheme {
     Tcp,
     /// TLS over TCP: `tls://` or `mqtts://`, port 8883 unless given.
     Tls,
+    /// WebSocket over TCP: `ws://`, port 8083 and path `/mqtt` unless given.
+    Ws,
+    /// WebSocket over TLS: `wss://`, port 8084 and path `/mqtt` unless given.
+    Wss,
     /// MQTT over QUIC, single stream: `quic://`, UDP port 14567 unless given.
     Quic,
 }
@@ -23,6 +30,8 @@ impl Scheme {
         match self {
             Self::Tcp => "tcp",
             Self::Tls => "tls",
+            Self::Ws => "ws",
+            Self::Wss => "wss",
             Self::Quic => "quic",
         }
     }
@@ -33,6 +42,8 @@ impl Scheme {
         match self {
             Self::Tcp => 1883,
             Self::Tls => 8883,
+            Self::Ws => 8083,
+            Self::Wss => 8084,
             Self::Quic => 14567,
         }
     }
@@ -44,12 +55,14 @@ impl fmt::Display for Scheme {
     }
 }
 
-/// A broker's address: scheme, host, port.
+/// A broker's address: scheme, host, port, and over WebSocket a path.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Endpoint {
     scheme: Scheme,
     host: String,
     port: u16,
+    /// Path and query; empty where the transport has none.
+    path: String,
 }
 
 /// Why a text is not the URL of a broker. Each message says what was expected.
@@ -63,7 +76,7 @@ pub enum UrlError {
     },
     /// A scheme that is not spoken here.
     #[error(
-        "'{scheme}://' is not a transport known here: use mqtt://, mqtts://, tcp://, tls:// or quic://"
+        "'{scheme}://' is not a transport known here: use mqtt://, mqtts://, ws://, wss:// or quic://"
     )]
     UnknownScheme {
         /// The scheme as given.
@@ -94,8 +107,9 @@ pub enum UrlError {
 }
 
 impl Endpoint {
-    /// Parses `tcp://host:port` or `mqtt://host:port` (the same), `tls://` or `mqtts://` (the same) or
-    /// `quic://`; without a port the scheme's own is meant, IPv6 hosts stand in brackets.
+    /// Parses `tcp://host:port` or `mqtt://host:port` (the same), `tls://` or `mqtts://` (the same),
+    /// `ws://`, `wss://` or `quic://`; without a port the scheme's own is meant, IPv6 hosts stand in
+    /// brackets. Only `ws://` and `wss://` take a path and a query.
     ///
     /// # Errors
     /// [`UrlError`] with what was expected instead.
@@ -114,6 +128,8 @@ impl Endpoint {
         let scheme = match url.scheme() {
             "tcp" | "mqtt" => Scheme::Tcp,
             "tls" | "mqtts" => Scheme::Tls,
+            "ws" => Scheme::Ws,
+            "wss" => Scheme::Wss,
             "quic" => Scheme::Quic,
             other => {
                 return Err(UrlError::UnknownScheme {
@@ -121,9 +137,10 @@ impl Endpoint {
                 });
             }
         };
+        let is_web = matches!(scheme, Scheme::Ws | Scheme::Wss);
         let surplus = [
-            (!matches!(url.path(), "" | "/"), "path"),
-            (url.query().is_some(), "query"),
+            (!is_web && !matches!(url.path(), "" | "/"), "path"),
+            (!is_web && url.query().is_some(), "query"),
             (url.fragment().is_some(), "fragment"),
             (!url.username().is_empty(), "user name"),
             (url.password().is_some(), "password"),
@@ -146,7 +163,16 @@ impl Endpoint {
         Ok(Self {
             scheme,
             host,
-            port: url.port().unwrap_or_else(|| scheme.default_port()),
+            // Ports 80 and 443 are the defaults of the web, so that the parser leaves them out.
+            port: url.port().unwrap_or_else(|| match explicit_port(text) {
+                Some(port) => port,
+                None => scheme.default_port(),
+            }),
+            path: if is_web {
+                web_path(text, &url)
+            } else {
+                String::new()
+            },
         })
     }
 
@@ -169,13 +195,40 @@ impl Endpoint {
     }
 }
 
+/// A port that the URL parser drops, because it is the default of the web for that scheme.
+fn explicit_port(text: &str) -> Option<u16> {
+    let (_, rest) = text.split_once("://")?;
+    let authority = rest.split(['/', '?']).next()?;
+    let (_, port) = authority.rsplit_once(':')?;
+    port.parse().ok()
+}
+
+/// Path and query of a WebSocket's URL: what is given, or where MQTT usually is.
+fn web_path(text: &str, url: &Url) -> String {
+    let rest = text.split_once("://").map_or("", |(_, rest)| rest);
+    let path = if rest.contains('/') {
+        url.path()
+    } else {
+        DEFAULT_PATH
+    };
+    match url.query() {
+        Some(query) => format!("{path}?{query}"),
+        None => path.to_owned(),
+    }
+}
+
 impl fmt::Display for Endpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { scheme, host, port } = self;
+        let Self {
+            scheme,
+            host,
+            port,
+            path,
+        } = self;
         if host.contains(':') {
-            write!(f, "{scheme}://[{host}]:{port}")
+            write!(f, "{scheme}://[{host}]:{port}{path}")
         } else {
-            write!(f, "{scheme}://{host}:{port}")
+            write!(f, "{scheme}://{host}:{port}{path}")
         }
     }
 }
@@ -199,6 +252,15 @@ mod tests {
             ("tcp://127.0.0.1:1234", "tcp://127.0.0.1:1234"),
             ("mqtts://broker.example", "tls://broker.example:8883"),
             ("tls://[::1]", "tls://[::1]:8883"),
+            ("ws://localhost", "ws://localhost:8083/mqtt"),
+            ("ws://localhost/", "ws://localhost:8083/"),
+            ("ws://localhost:80?a=1", "ws://localhost:80/mqtt?a=1"),
+            ("ws://[::1]:80", "ws://[::1]:80/mqtt"),
+            ("wss://[::1]", "wss://[::1]:8084/mqtt"),
+            (
+                "wss://broker.example:443/a/b?c=d",
+                "wss://broker.example:443/a/b?c=d",
+            ),
             ("quic://broker.example", "quic://broker.example:14567"),
             ("quic://[::1]:9", "quic://[::1]:9"),
             ("mqtt://localhost/", "tcp://localhost:1883"),
@@ -213,12 +275,14 @@ mod tests {
             ("localhost:1883", "did you mean 'mqtt://localhost:1883'?"),
             (
                 "http://localhost",
-                "use mqtt://, mqtts://, tcp://, tls:// or quic://",
+                "use mqtt://, mqtts://, ws://, wss:// or quic://",
             ),
             ("mqtt://", "names no host"),
             ("mqtt://host:99999", "invalid port number"),
             ("mqtt://host/topic", "has a path"),
             ("mqtt://me@host", "has a user name"),
+            ("ws://me@host", "has a user name"),
+            ("ws://host/#x", "has a fragment"),
             ("quic://host?x=1", "has a query"),
         ] {
             let error = Endpoint::parse(text).expect_err(text).to_string();

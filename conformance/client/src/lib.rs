@@ -15,6 +15,7 @@ mod identity;
 mod transport;
 mod trust;
 mod tuning;
+mod websocket;
 
 pub use client::{Client, ClientError, ConnectOptions};
 pub use dial::{DialError, Dialer};

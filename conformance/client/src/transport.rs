@@ -47,7 +47,7 @@ impl fmt::Display for Flow {
 pub enum Event {
     /// The next bytes of a flow, in order.
     Bytes(Flow, Bytes),
-    /// The peer's orderly end of a flow: nothing follows on it (TCP FIN, QUIC FIN).
+    /// The peer's orderly end of a flow: nothing follows on it (TCP FIN, WebSocket Close, QUIC FIN).
     Finished(Flow),
     /// The peer's abrupt end of a flow, with its code (QUIC RESET_STREAM).
     Reset(Flow, u64),
@@ -60,8 +60,10 @@ pub enum Event {
 pub enum Ending {
     /// TCP: FIN, and everything before it was read.
     Finished,
-    /// TCP: RST, or another error of the socket.
+    /// TCP: RST, or another error of the socket or of a layer on it.
     Broken(String),
+    /// WebSocket: the peer's Close with this status and reason.
+    WebSocket(u16, String),
     /// QUIC: the peer's application closed with this code and reason.
     Application(u64, Vec<u8>),
     /// QUIC: the transport or TLS closed, in its own words.
@@ -77,6 +79,13 @@ impl fmt::Display for Ending {
         match self {
             Self::Finished => f.write_str("closed by the peer (FIN)"),
             Self::Broken(reason) => write!(f, "connection broken ({reason})"),
+            Self::WebSocket(status, reason) => {
+                write!(f, "closed by the peer with WebSocket status {status}")?;
+                if reason.is_empty() {
+                    return Ok(());
+                }
+                write!(f, " ({reason})")
+            }
             Self::Application(code, reason) if reason.is_empty() => {
                 write!(f, "closed by the peer with application code {code:#x}")
             }
@@ -120,7 +129,7 @@ pub struct Transport {
 #[derive(Debug)]
 enum Sender {
     Tcp(Option<OwnedWriteHalf>),
-    /// TLS; what this side writes.
+    /// TLS, WebSocket or both; what this side writes.
     Layered(Scheme, Option<Half>),
     Quic {
         connection: quinn::Connection,
@@ -138,7 +147,7 @@ impl Transport {
         let (reader, writer) = stream.into_split();
         let (queue, events) = mpsc::channel(CHUNKS);
         let mut readers = JoinSet::new();
-        readers.spawn(read_stream(reader, queue));
+        readers.spawn(read_stream(reader, queue, |_| Ending::Finished));
         Self {
             events,
             sender: Sender::Tcp(Some(writer)),
@@ -151,7 +160,7 @@ impl Transport {
         let [reader, writer] = Half::pair(carrier);
         let (queue, events) = mpsc::channel(CHUNKS);
         let mut readers = JoinSet::new();
-        readers.spawn(read_stream(reader, queue));
+        readers.spawn(read_stream(reader, queue, Half::ending));
         Self {
             events,
             sender: Sender::Layered(scheme, Some(writer)),
@@ -258,7 +267,7 @@ impl Transport {
     }
 
     /// Ends this side of `flow` in order: what was written still arrives (TCP FIN, TLS close_notify
-    /// and FIN, QUIC FIN).
+    /// and FIN, WebSocket Close, QUIC FIN).
     ///
     /// # Errors
     /// When the flow is not open on this side.
@@ -358,7 +367,12 @@ fn ended(error: impl fmt::Display) -> TransportError {
     TransportError::Ended(error.to_string())
 }
 
-async fn read_stream(mut reader: impl AsyncRead + Unpin, queue: mpsc::Sender<Event>) {
+/// Reads to the end, and tells what `ending` makes of it.
+async fn read_stream<R: AsyncRead + Unpin>(
+    mut reader: R,
+    queue: mpsc::Sender<Event>,
+    ending: impl Fn(&R) -> Ending,
+) {
     let mut buffer = BytesMut::new();
     let ending = loop {
         buffer.reserve(CHUNK_BYTES);
@@ -367,7 +381,7 @@ async fn read_stream(mut reader: impl AsyncRead + Unpin, queue: mpsc::Sender<Eve
                 if queue.send(Event::Finished(Flow::CONTROL)).await.is_err() {
                     return;
                 }
-                break Ending::Finished;
+                break ending(&reader);
             }
             Ok(_) => {
                 let chunk = buffer.split().freeze();

@@ -27,6 +27,10 @@ pub enum Medium {
     Tcp,
     /// TLS over TCP.
     Tls,
+    /// WebSocket over TCP.
+    Ws,
+    /// WebSocket over TLS.
+    Wss,
     /// QUIC, one stream for everything.
     Quic,
     /// No network: a peer in this process, in virtual time.
@@ -38,6 +42,8 @@ impl fmt::Display for Medium {
         f.pad(match self {
             Self::Tcp => "tcp",
             Self::Tls => "tls",
+            Self::Ws => "ws",
+            Self::Wss => "wss",
             Self::Quic => "quic",
             Self::Memory => "memory",
         })

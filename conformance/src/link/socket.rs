@@ -72,6 +72,8 @@ impl Link for SocketLink {
         match self.endpoint.scheme() {
             Scheme::Tcp => Medium::Tcp,
             Scheme::Tls => Medium::Tls,
+            Scheme::Ws => Medium::Ws,
+            Scheme::Wss => Medium::Wss,
             Scheme::Quic => Medium::Quic,
         }
     }

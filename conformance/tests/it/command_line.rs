@@ -94,7 +94,7 @@ fn wrong_usage_is_told_and_ends_with_2() {
         (&["localhost:1883"], "did you mean `mqtt://localhost:1883`?"),
         (
             &["http://localhost"],
-            "use mqtt://, mqtts://, tcp://, tls:// or quic://",
+            "use mqtt://, mqtts://, ws://, wss:// or quic://",
         ),
         (&["mqtt://host:99999"], "invalid port number"),
         (&["--mqtt", "3.1"], "the versions are 3.1.1 and 5.0"),

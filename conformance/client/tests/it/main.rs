@@ -46,7 +46,7 @@ fn wrong_usage_says_what_was_expected() {
         ),
         (
             &["pub", "-t", "a", "-m", "x", "-u", "http://127.0.0.1"],
-            "use mqtt://, mqtts://, tcp://, tls:// or quic://",
+            "use mqtt://, mqtts://, ws://, wss:// or quic://",
         ),
         (&["sub", "-t", "a", "-V", "4"], "expected 3.1.1 or 5.0"),
         (&["sbu"], "sub"),
