@@ -4,6 +4,8 @@
 //! after everything has been checked that can be told from one packet and the [`Version`]; [`Frame::into_owned`] gives
 //! one that keeps its bytes. [`Packet::encode`] writes a packet. [`error_response`] tells what a server answers to bytes that are no packet.
 //!
+//! Without the feature `std`, which is on by default, it needs no more than `core` and `alloc`.
+//!
 //! ```
 //! use quince_codec::{Framer, Packet, Version};
 //!
@@ -17,12 +19,15 @@
 //! # Ok::<(), quince_codec::DecodeError>(())
 //! ```
 
+#![no_std]
 #![warn(
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
     clippy::indexing_slicing
 )]
+
+extern crate alloc;
 
 mod error;
 mod frame;

@@ -29,6 +29,7 @@ pub use unsubscribe::{FilterIter, FilterList, Filters, Unsubscribe};
 pub(crate) use connect::decode_version;
 pub(crate) use publish::Layout;
 
+use alloc::vec::Vec;
 use bytes::{BufMut, Bytes};
 
 use crate::error::{DecodeError, DecodeErrorKind, EncodeError};

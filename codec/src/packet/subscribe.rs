@@ -1,5 +1,6 @@
 //! SUBSCRIBE, section 3.8 of both specifications.
 
+use alloc::vec::Vec;
 use core::fmt;
 
 use bytes::BufMut;

@@ -1,5 +1,6 @@
 //! UNSUBSCRIBE, section 3.10 of both specifications.
 
+use alloc::vec::Vec;
 use core::fmt;
 
 use bytes::BufMut;

@@ -1,5 +1,6 @@
 //! The properties of one packet: a block of bytes that has been checked once, and is read where it lies.
 
+use alloc::vec::Vec;
 use core::fmt;
 
 use bytes::BufMut;

@@ -1,5 +1,6 @@
 //! One property: its value, read, checked and written.
 
+use alloc::vec::Vec;
 use bytes::BufMut;
 
 use super::ValueType;

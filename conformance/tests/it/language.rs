@@ -281,8 +281,11 @@ fn problems_say_what_was_expected() {
     refused(&with("c -> raw hex=\"0\""), &["even number of digits"]);
     refused(&with("wait soon"), &["expected a time"]);
     refused(
-        &with("only \"3.1\" { c quiet }"),
-        &["unknown version \"3.1\""],
+        &with("only \"3.2\" { c quiet }"),
+        &[
+            "unknown version \"3.2\"",
+            "expected \"3.1\", \"3.1.1\" or \"5.0\"",
+        ],
     );
     refused(
         &with("either { c closed } or { c closed }"),
