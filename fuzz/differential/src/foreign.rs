@@ -225,7 +225,8 @@ fn mqtt_protocol_core_5(frame: &Frame) -> Reading {
 /// Both codecs of rmqtt-codec by what they have in common.
 fn rmqtt<C, P>(frame: &Frame, codec: &mut C) -> Reading
 where
-    C: tokio_util::codec::Decoder<Item = (P, u32), Error: fmt::Debug> + tokio_util::codec::Encoder<P>,
+    C: tokio_util::codec::Decoder<Item = (P, u32), Error: fmt::Debug>
+        + tokio_util::codec::Encoder<P>,
 {
     let mut bytes = BytesMut::from(&frame.bytes()[..]);
     match codec.decode(&mut bytes) {

@@ -66,7 +66,10 @@ pub fn disagreements(frame: &Frame) -> Vec<Disagreement<'_>> {
     let mut found = Vec::new();
     for version in VERSIONS {
         // CONNECT tells its version itself.
-        if frame.connect_version().is_some_and(|named| named != version) {
+        if frame
+            .connect_version()
+            .is_some_and(|named| named != version)
+        {
             continue;
         }
         let ours = frame.decode(version);
@@ -87,7 +90,11 @@ pub fn disagreements(frame: &Frame) -> Vec<Disagreement<'_>> {
     found
 }
 
-fn differs(ours: &Result<Packet<'_>, DecodeError>, reading: &Reading, version: Version) -> Option<Way> {
+fn differs(
+    ours: &Result<Packet<'_>, DecodeError>,
+    reading: &Reading,
+    version: Version,
+) -> Option<Way> {
     match (ours, reading) {
         (_, Reading::Panicked) => Some(Way::Panics),
         (_, Reading::NotAsked) | (Err(_), Reading::Refused(_)) => None,
@@ -95,17 +102,31 @@ fn differs(ours: &Result<Packet<'_>, DecodeError>, reading: &Reading, version: V
         (Ok(_), Reading::Refused(_)) => Some(Way::Refuses),
         (Ok(_), Reading::Taken(None)) => Some(Way::Misreads),
         (Ok(packet), Reading::Taken(Some(bytes))) => {
-            let equal = Frame::parse(Bytes::copy_from_slice(bytes))
-                .is_ok_and(|frame| frame.decode(version).is_ok_and(|theirs| same(packet, &theirs)));
+            let equal = Frame::parse(Bytes::copy_from_slice(bytes)).is_ok_and(|frame| {
+                frame
+                    .decode(version)
+                    .is_ok_and(|theirs| same(packet, &theirs))
+            });
             (!equal).then_some(Way::Misreads)
         }
     }
 }
 
 impl Disagreement<'_> {
+    /// What the other took, in its own bytes.
+    #[must_use]
+    pub fn again(&self) -> Option<Frame> {
+        match &self.reading {
+            Reading::Taken(Some(bytes)) => Frame::parse(Bytes::copy_from_slice(bytes)).ok(),
+            _ => None,
+        }
+    }
+
     /// The row of [`DIFFERENCES`] that it belongs to.
     #[must_use]
     pub fn explanation(&self) -> Option<&'static Difference> {
-        DIFFERENCES.iter().find(|difference| difference.covers(self))
+        DIFFERENCES
+            .iter()
+            .find(|difference| difference.covers(self))
     }
 }

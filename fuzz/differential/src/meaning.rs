@@ -14,6 +14,39 @@ pub fn same(one: &Packet<'_>, other: &Packet<'_>) -> bool {
             .all(|(ours, theirs)| sorted(ours) == sorted(theirs))
 }
 
+/// The same, where properties at the value that their absence means count for nothing.
+pub(crate) fn same_but_defaults(one: &Packet<'_>, other: &Packet<'_>) -> bool {
+    let ((one, ours), (other, theirs)) = (apart(*one), apart(*other));
+    let telling = |properties| {
+        let mut list = sorted(properties);
+        list.retain(|property| !is_default(property));
+        list
+    };
+    one == other
+        && ours.len() == theirs.len()
+        && ours
+            .into_iter()
+            .zip(theirs)
+            .all(|(ours, theirs)| telling(ours) == telling(theirs))
+}
+
+fn is_default(property: &Property<'_>) -> bool {
+    matches!(
+        property,
+        Property::PayloadFormatIndicator(false)
+            | Property::SessionExpiryInterval(0)
+            | Property::ReceiveMaximum(u16::MAX)
+            | Property::TopicAliasMaximum(0)
+            | Property::RequestResponseInformation(false)
+            | Property::RequestProblemInformation(true)
+            | Property::WillDelayInterval(0)
+            | Property::RetainAvailable(true)
+            | Property::WildcardSubscriptionAvailable(true)
+            | Property::SubscriptionIdentifierAvailable(true)
+            | Property::SharedSubscriptionAvailable(true)
+    )
+}
+
 fn sorted(properties: Properties<'_>) -> Vec<Property<'_>> {
     let mut list: Vec<_> = properties.iter().collect();
     list.sort_by_key(Property::identifier);

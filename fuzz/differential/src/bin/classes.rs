@@ -10,7 +10,10 @@ use quince_differential::{Reading, disagreements};
 
 fn main() -> std::io::Result<()> {
     let mut classes: BTreeMap<String, (usize, Vec<u8>, String)> = BTreeMap::new();
-    for file in std::env::args().skip(1).flat_map(|path| files(Path::new(&path))) {
+    for file in std::env::args()
+        .skip(1)
+        .flat_map(|path| files(Path::new(&path)))
+    {
         let Ok(frame) = Frame::parse(std::fs::read(file)?.into()) else {
             continue;
         };
@@ -35,7 +38,9 @@ fn main() -> std::io::Result<()> {
                 _ => format!("{foreign} {version} {way:?}: {ours}"),
             };
             let bytes = frame.bytes().to_vec();
-            let entry = classes.entry(class).or_insert_with(|| (0, bytes.clone(), theirs.clone()));
+            let entry = classes
+                .entry(class)
+                .or_insert_with(|| (0, bytes.clone(), theirs.clone()));
             entry.0 += 1;
             if bytes.len() < entry.1.len() {
                 (entry.1, entry.2) = (bytes, theirs);
@@ -44,7 +49,10 @@ fn main() -> std::io::Result<()> {
     }
     let mut out = std::io::stdout().lock();
     for (class, (count, bytes, theirs)) in classes {
-        writeln!(out, "{count:6} {class}\n       {bytes:02x?}\n       {theirs}")?;
+        writeln!(
+            out,
+            "{count:6} {class}\n       {bytes:02x?}\n       {theirs}"
+        )?;
     }
     Ok(())
 }
