@@ -5,6 +5,8 @@ use std::{collections::BTreeSet, fmt, ops::Range, path::PathBuf, sync::Arc, time
 /// How a [`Link`](crate::Link) is made. The default is a perfect IPv4 link: no delay, no loss.
 #[derive(Debug, Clone)]
 pub struct Config {
+    /// Its threads are named after it, as far as 15 characters go.
+    pub name: String,
     /// Every draw comes from this: the same seed loses the same packets, by their index in their direction.
     pub seed: u64,
     /// The largest IP packet in bytes, at least 1,280.
@@ -28,6 +30,7 @@ pub struct Config {
 impl Default for Config {
     fn default() -> Self {
         Self {
+            name: String::new(),
             seed: 1,
             mtu: 1500,
             family: Family::V4,
@@ -312,7 +315,8 @@ pub struct Bandwidth {
 /// A change of a running link.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Change {
-    /// From now on packets that enter in this direction meet this. Indexes, times and what is in flight go on.
+    /// From now on packets that enter in this direction meet this. Indexes, times and what is in flight go on; a blackout
+    /// ends.
     Impair(Direction, Impairment),
     /// Every packet that enters in either direction is lost for this long.
     Blackout(Duration),

@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::{Change, Config, End, Enter, Statistics, Unavailable};
+use crate::{Change, Config, Counts, Direction, End, Enter, Statistics, Unavailable};
 
 /// An emulated link between two network namespaces. There is none on this system.
 #[derive(Debug)]
@@ -75,6 +75,10 @@ impl Link {
     }
 
     pub fn statistics(&self) -> Statistics {
+        match self.0 {}
+    }
+
+    pub fn counts(&self, _: Direction) -> Counts {
         match self.0 {}
     }
 

@@ -41,7 +41,9 @@ mod draw;
 mod linux;
 #[cfg(target_os = "linux")]
 mod linux;
+mod nat;
 mod packet;
+mod pcap;
 mod statistics;
 pub mod taint;
 mod unavailable;

@@ -20,7 +20,7 @@ pub struct Statistics {
 /// What happened to the packets of one direction.
 #[derive(Debug, Clone, Default)]
 pub struct Counts {
-    /// Packets that entered.
+    /// Packets that entered, each with an index from 0. What the address translation dropped before is not among them.
     pub packets: u64,
     /// Bytes that entered, IP headers included.
     pub bytes: u64,
@@ -56,6 +56,8 @@ pub struct Counts {
     pub overrun: u64,
     /// Packets that the receiving kernel refused to take. Nobody configured that.
     pub write_errors: u64,
+    /// Packets that could not be written to a capture. They were carried all the same.
+    pub capture_errors: u64,
 }
 
 impl Counts {

@@ -1,5 +1,4 @@
 //! The calls into the kernel that no safe wrapper offers: the only unsafe code of this crate.
-#![expect(dead_code, reason = "veth devices, which come next, use the rest")]
 
 use std::{
     io,
@@ -90,14 +89,9 @@ pub(crate) fn make_tun(tun: impl AsFd, name: &str) -> io::Result<()> {
     Ok(())
 }
 
-/// Sets one of the device's settings that are a command and a value (`ETHTOOL_STSO` and the like). `socket` is any socket
-/// of the device's network namespace.
-pub(crate) fn set_ethtool(
-    socket: impl AsFd,
-    name: &str,
-    command: u32,
-    value: u32,
-) -> io::Result<()> {
+/// Asks for or sets what is a command and a value to ethtool (`ETHTOOL_STSO` and the like): the value as it is afterwards.
+/// `socket` is any socket of the device's network namespace.
+pub(crate) fn ethtool(socket: impl AsFd, name: &str, command: u32, value: u32) -> io::Result<u32> {
     let mut setting = EthtoolValue { command, value };
     let mut request = PointerRequest {
         name: interface_name(name),
@@ -113,7 +107,7 @@ pub(crate) fn set_ethtool(
             Updater::<ETHTOOL, PointerRequest>::new(&mut request),
         )?;
     }
-    Ok(())
+    Ok(setting.value)
 }
 
 /// Binds an AF_PACKET socket to the interface with this index, for all protocols.

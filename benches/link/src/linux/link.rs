@@ -1,24 +1,25 @@
 //! A running link, and its two sides.
 
 use std::{
-    io,
+    fs, io,
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
+    path::Path,
     sync::{
-        Arc,
+        Arc, Mutex,
         atomic::{AtomicBool, Ordering},
     },
     thread::{self, JoinHandle},
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime},
 };
 
 use super::{
     device::PacketDevice,
     namespace::{DEVICE, Namespace, Plan},
-    pump::{Lane, LaneChange, Pump, Shared},
+    pump::{Lane, LaneChange, Pump, Router, Shared, lock},
 };
 use crate::{
-    Change, Config, Direction, End, Family, KernelCounts, Statistics, Unavailable, decide::Decider,
-    taint,
+    Change, Config, Counts, Direction, End, Family, KernelCounts, Statistics, Unavailable,
+    decide::Decider, nat::Translator, pcap::Capture, taint,
 };
 
 /// An emulated link between two network namespaces, running until it is dropped.
@@ -38,6 +39,7 @@ pub struct Link {
 pub struct Side {
     address: IpAddr,
     namespace: Namespace,
+    device: Arc<PacketDevice>,
 }
 
 impl Side {
@@ -64,13 +66,17 @@ impl Side {
     fn kernel_counts(&self) -> KernelCounts {
         let reader = self.spawn("counters", || KernelCounts::here(DEVICE));
         let counts = reader.map(JoinHandle::join);
+        let unread = self.device.dropped();
         // What can't be read is not known to be zero: it shows as a loss, which taints.
         let unknown = KernelCounts {
             device_tx_dropped: u64::MAX / 4,
             ..KernelCounts::default()
         };
-        match counts {
-            Ok(Ok(Ok(counts))) => counts,
+        match (counts, unread) {
+            (Ok(Ok(Ok(counts))), Ok(unread)) => KernelCounts {
+                device_tx_dropped: counts.device_tx_dropped + unread,
+                ..counts
+            },
             _ => unknown,
         }
     }
@@ -94,15 +100,28 @@ impl Link {
                 address,
                 prefix,
                 mtu,
+                device: config.device,
             })?;
-            Ok((Side { address, namespace }, Arc::new(device)))
+            let device = Arc::new(device);
+            Ok(Side {
+                address,
+                namespace,
+                device,
+            })
         };
-        let (a, device_a) = make(a)?;
-        let (b, device_b) = make(b)?;
+        let (a, b) = (make(a)?, make(b)?);
+        let router = config.nat.as_ref().map(|nat| {
+            let translator = Translator::new(a.address, nat.clone());
+            Mutex::new(Router::new(translator))
+        });
+        let [capture_a, capture_b] = captures(config.capture.as_deref())?;
         let shared = Arc::new(Shared {
             opened: Instant::now(),
             stop: AtomicBool::new(false),
             scheduling: config.scheduling,
+            router,
+            capture_a,
+            capture_b,
         });
         let lane = |direction| {
             let lane = Lane::new(direction).map_err(|error| Unavailable {
@@ -120,20 +139,23 @@ impl Link {
             pumps: Vec::new(),
             config,
         };
-        link.start(&device_a, &device_b)?;
+        link.start()?;
         Ok(link)
     }
 
-    fn start(&mut self, a: &Arc<PacketDevice>, b: &Arc<PacketDevice>) -> Result<(), Unavailable> {
+    fn start(&mut self) -> Result<(), Unavailable> {
+        let (a, b) = (&self.a.device, &self.b.device);
+        let lanes = (&self.a_to_b, &self.b_to_a);
         let directions = [
-            (&self.a_to_b, &self.config.a_to_b, a, b),
-            (&self.b_to_a, &self.config.b_to_a, b, a),
+            (lanes, &self.config.a_to_b, (a, b)),
+            ((lanes.1, lanes.0), &self.config.b_to_a, (b, a)),
         ];
-        for (lane, impairment, from, to) in directions {
-            let decider = Decider::new(self.config.seed, lane.direction, impairment.clone());
-            let pump = Pump::new(&self.shared, lane, from, to, decider);
+        for (lanes, impairment, devices) in directions {
+            let direction = lanes.0.direction;
+            let decider = Decider::new(self.config.seed, direction, impairment.clone());
+            let pump = Pump::new(&self.shared, lanes, devices, decider);
             let pump = thread::Builder::new()
-                .name(format!("link {}", lane.direction))
+                .name(format!("link {}", self.config.name).trim_end().to_owned())
                 .spawn(move || pump.run())
                 .map_err(|error| Unavailable {
                     why: format!("a thread of the emulator: {error}"),
@@ -193,7 +215,10 @@ impl Link {
                 self.a_to_b.change(at, LaneChange::BlackOut(length));
                 self.b_to_a.change(at, LaneChange::BlackOut(length));
             }
-            Change::Rebind(_) => return Err("address translation is not there yet".into()),
+            Change::Rebind(rebind) => match &self.shared.router {
+                Some(router) => lock(router).rebind(at, rebind),
+                None => return Err("this link has no address translation to rebind".into()),
+            },
         }
         Ok(())
     }
@@ -207,6 +232,15 @@ impl Link {
             kernel_a: self.a.kernel_counts(),
             kernel_b: self.b.kernel_counts(),
             real_time: self.a_to_b.is_real_time() && self.b_to_a.is_real_time(),
+        }
+    }
+
+    /// What was counted so far in one direction. Cheap: it asks no kernel.
+    #[must_use]
+    pub fn counts(&self, direction: Direction) -> Counts {
+        match direction {
+            Direction::AToB => self.a_to_b.counts(),
+            Direction::BToA => self.b_to_a.counts(),
         }
     }
 
@@ -227,6 +261,11 @@ impl Drop for Link {
             // A pump that panicked has said so.
             let _ = pump.join();
         }
+        let captures = [&self.shared.capture_a, &self.shared.capture_b];
+        for capture in captures.into_iter().flatten() {
+            // There is nobody to tell; a full disk shows in the counts before.
+            let _ = lock(capture).flush();
+        }
     }
 }
 
@@ -244,4 +283,22 @@ fn addresses(family: Family) -> (IpAddr, IpAddr, u8) {
             64,
         ),
     }
+}
+
+/// The captures of both sides, if there is a folder for them.
+fn captures(folder: Option<&Path>) -> Result<[Option<Mutex<Capture>>; 2], Unavailable> {
+    let Some(folder) = folder else {
+        return Ok([None, None]);
+    };
+    let opened = SystemTime::now();
+    let make = |name: &str| {
+        let path = folder.join(name);
+        let capture = fs::create_dir_all(folder).and_then(|()| Capture::create(&path, opened));
+        let capture = capture.map_err(|error| Unavailable {
+            why: format!("a capture at {}: {error}", path.display()),
+            way_out: "name a folder that can be written to".into(),
+        })?;
+        Ok(Some(Mutex::new(capture)))
+    };
+    Ok([make("a.pcap")?, make("b.pcap")?])
 }

@@ -3,11 +3,12 @@
 use std::{
     fs::{self, File},
     io,
-    net::IpAddr,
-    os::fd::AsFd,
+    net::{IpAddr, Ipv6Addr},
+    os::fd::{AsFd, OwnedFd},
     panic,
     sync::{Arc, mpsc},
     thread::{self, JoinHandle},
+    time::Duration,
 };
 
 use rustix::{
@@ -17,14 +18,23 @@ use rustix::{
 };
 
 use super::{
-    device::{PacketDevice, TUN_NODE},
+    device::{EMULATOR_MAC, KERNEL_MAC, PacketDevice, TUN_NODE},
     kernel,
     netlink::{Netlink, Resolution},
 };
-use crate::{Enter, Family, Unavailable};
+use crate::{Device, Enter, Family, Unavailable};
 
 /// The name of the device in each namespace.
 pub(crate) const DEVICE: &str = "quince0";
+/// The emulator's end, where the device is one of a veth pair.
+const PEER: &str = "quince1";
+/// The settings of a device that let the kernel hand over what is no packet yet: checksums to be filled in, several
+/// segments in one. By their numbers for ethtool: tx-checksumming, scatter-gather, TSO, GSO, GRO.
+const OFFLOADS: [u32; 5] = [0x17, 0x19, 0x1f, 0x24, 0x2c];
+/// `ETHTOOL_GLINK`.
+const HAS_CARRIER: u32 = 0x0a;
+/// How long the kernel may take to make a route.
+const LONGEST_WAIT_MS: u32 = 10_000;
 /// Packets that may wait for the emulator. A TUN device's own 500 are too few for a burst.
 const QUEUE: u32 = 20_000;
 
@@ -34,6 +44,7 @@ pub(crate) struct Plan {
     pub(crate) address: IpAddr,
     pub(crate) prefix: u8,
     pub(crate) mtu: u16,
+    pub(crate) device: Device,
 }
 
 impl Plan {
@@ -101,16 +112,52 @@ fn make_here(plan: Plan) -> Result<(Namespace, PacketDevice), Unavailable> {
     })?;
     let step = |what: &'static str| move |error: io::Error| failed(what, &error);
     prepare(plan.family()).map_err(step("settings of the network namespace"))?;
-    let device = PacketDevice::tun(DEVICE).map_err(|error| Unavailable {
-        why: format!("a TUN device by {TUN_NODE}: {error}"),
-        way_out: tun_way_out(&error),
-    })?;
     let netlink = Netlink::open().map_err(step("a netlink socket"))?;
+    let device = match plan.device {
+        Device::Tun => tun()?,
+        Device::Veth => veth(&netlink)?,
+        Device::Any => tun().or_else(|no_tun| {
+            veth(&netlink).map_err(|no_veth| Unavailable {
+                why: format!("{}; {}", no_tun.why, no_veth.why),
+                way_out: no_tun.way_out,
+            })
+        })?,
+    };
     configure(&netlink, plan).map_err(step("an address on the device"))?;
     // Of the thread, because /proc/self is the first thread's.
     let file = File::open("/proc/thread-self/ns/net").map_err(step("the namespace's file"))?;
     let file = Arc::new(file);
     Ok((Namespace { file }, device))
+}
+
+fn tun() -> Result<PacketDevice, Unavailable> {
+    PacketDevice::tun(DEVICE).map_err(|error| Unavailable {
+        why: format!("a TUN device by {TUN_NODE}: {error}"),
+        way_out: tun_way_out(&error),
+    })
+}
+
+/// A veth pair, of which one end is the device and the other one is read and written by the emulator.
+fn veth(netlink: &Netlink) -> Result<PacketDevice, Unavailable> {
+    let make = || {
+        netlink.add_veth((DEVICE, KERNEL_MAC), (PEER, EMULATOR_MAC))?;
+        let no_v6 = format!("/proc/sys/net/ipv6/conf/{PEER}/disable_ipv6");
+        if fs::exists(&no_v6)? {
+            fs::write(no_v6, "1")?;
+        }
+        let socket = any_socket()?;
+        for offload in OFFLOADS {
+            kernel::ethtool(&socket, DEVICE, offload, 0)?;
+        }
+        let peer = interface_index(PEER)?;
+        let device = PacketDevice::veth(peer)?;
+        netlink.switch_on(peer, Resolution::None)?;
+        Ok(device)
+    };
+    make().map_err(|error: io::Error| Unavailable {
+        why: format!("a veth pair and an AF_PACKET socket: {error}"),
+        way_out: "run as root, or where user namespaces are allowed; `modprobe veth`".into(),
+    })
 }
 
 /// The way out when a TUN device can't be had.
@@ -156,17 +203,57 @@ fn configure(netlink: &Netlink, plan: Plan) -> io::Result<()> {
     let index = interface_index(DEVICE)?;
     netlink.set_size(index, plan.mtu.into(), QUEUE)?;
     netlink.add_address(index, plan.address, plan.prefix)?;
-    netlink.switch_on(index, Resolution::Usual)?;
-    netlink.switch_on(interface_index("lo")?, Resolution::Usual)
+    // There is one neighbour, and it answers no question for its address.
+    netlink.switch_on(index, Resolution::None)?;
+    // The kernel takes up to a second to notice the carrier of a veth device, and drops what is sent before. To ask for
+    // the carrier makes it notice.
+    if kernel::ethtool(any_socket()?, DEVICE, HAS_CARRIER, 0)? == 0 {
+        return Err(io::Error::other("the device has no carrier"));
+    }
+    netlink.switch_on(interface_index("lo")?, Resolution::Usual)?;
+    match plan.address {
+        IpAddr::V4(_) => Ok(()),
+        IpAddr::V6(address) => wait_until_received(address),
+    }
+}
+
+/// Waits until the kernel takes packets to an address of its own: for IPv6 it makes the route to it in the background, and
+/// drops, uncounted, what comes before.
+fn wait_until_received(address: Ipv6Addr) -> io::Result<()> {
+    let digits: String = address
+        .octets()
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
+    // The destination, its 128 bits; and of the flags at the end the one of a local route.
+    let is_it = |line: &str| {
+        let mut words = line.split_whitespace();
+        let flags = words.clone().nth(8).unwrap_or_default();
+        words.next() == Some(&digits) && words.next() == Some("80") && flags.starts_with('8')
+    };
+    for _ in 0..LONGEST_WAIT_MS {
+        let routes = fs::read_to_string("/proc/thread-self/net/ipv6_route")?;
+        if routes.lines().any(is_it) {
+            return Ok(());
+        }
+        thread::sleep(Duration::from_millis(1));
+    }
+    Err(io::Error::other(
+        "the kernel made no route to its own address",
+    ))
 }
 
 fn interface_index(name: &str) -> io::Result<u32> {
-    let socket = rustix::net::socket(
+    Ok(name_to_index(any_socket()?, name)?)
+}
+
+/// A socket of the thread's namespace, to ask about devices.
+fn any_socket() -> io::Result<OwnedFd> {
+    Ok(rustix::net::socket(
         rustix::net::AddressFamily::UNIX,
         rustix::net::SocketType::DGRAM,
         None,
-    )?;
-    Ok(name_to_index(&socket, name)?)
+    )?)
 }
 
 fn failed(what: &str, error: &io::Error) -> Unavailable {

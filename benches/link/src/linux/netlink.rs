@@ -1,5 +1,4 @@
 //! The few rtnetlink requests that make a device usable. They work in a user namespace, where some old ioctls do not.
-#![expect(dead_code, reason = "veth devices, which come next, use the rest")]
 
 use std::{io, net::IpAddr, os::fd::OwnedFd};
 
@@ -16,6 +15,7 @@ const NLM_F_ACK: u16 = 4;
 const NLM_F_EXCL: u16 = 0x200;
 const NLM_F_CREATE: u16 = 0x400;
 const NLMSG_ERROR: u16 = 2;
+const IFLA_ADDRESS: u16 = 1;
 const IFLA_IFNAME: u16 = 3;
 const IFLA_MTU: u16 = 4;
 const IFLA_TXQLEN: u16 = 13;
@@ -92,9 +92,9 @@ impl Netlink {
         self.ask(message)
     }
 
-    /// Makes a pair of veth devices.
-    pub(crate) fn add_veth(&self, name: &str, peer: &str) -> io::Result<()> {
-        self.ask(veth(name, peer))
+    /// Makes a pair of veth devices with these names and Ethernet addresses.
+    pub(crate) fn add_veth(&self, one: (&str, [u8; 6]), other: (&str, [u8; 6])) -> io::Result<()> {
+        self.ask(veth(one, other))
     }
 
     fn ask(&self, message: Message) -> io::Result<()> {
@@ -116,17 +116,18 @@ impl Netlink {
     }
 }
 
-fn veth(name: &str, peer: &str) -> Message {
+fn veth(one: (&str, [u8; 6]), other: (&str, [u8; 6])) -> Message {
+    let describe = |message: &mut Message, (name, address): (&str, [u8; 6])| {
+        message.link(0, 0);
+        message.attribute(IFLA_IFNAME, name.as_bytes());
+        message.attribute(IFLA_ADDRESS, &address);
+    };
     let mut message = Message::new(RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL);
-    message.link(0, 0);
-    message.attribute(IFLA_IFNAME, name.as_bytes());
+    describe(&mut message, one);
     message.nest(IFLA_LINKINFO, |message| {
         message.attribute(IFLA_INFO_KIND, b"veth");
         message.nest(IFLA_INFO_DATA, |message| {
-            message.nest(VETH_INFO_PEER, |message| {
-                message.link(0, 0);
-                message.attribute(IFLA_IFNAME, peer.as_bytes());
-            });
+            message.nest(VETH_INFO_PEER, |message| describe(message, other));
         });
     });
     message

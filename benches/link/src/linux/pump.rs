@@ -17,7 +17,11 @@ use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
 
 use super::{device::PacketDevice, kernel};
 use crate::{
-    Arrival, Cause, Counts, Direction, Fate, Impairment, Scheduling, decide::Decider, packet,
+    Arrival, Cause, Counts, Direction, Fate, Impairment, Rebind, Scheduling,
+    decide::Decider,
+    nat::{Translation, Translator},
+    packet,
+    pcap::Capture,
 };
 
 /// Packets read before what is due is looked at again.
@@ -35,6 +39,40 @@ pub(crate) struct Shared {
     pub(crate) opened: Instant,
     pub(crate) stop: AtomicBool,
     pub(crate) scheduling: Scheduling,
+    pub(crate) router: Option<Mutex<Router>>,
+    pub(crate) capture_a: Option<Mutex<Capture>>,
+    pub(crate) capture_b: Option<Mutex<Capture>>,
+}
+
+/// The router with the address translation in front of A.
+#[derive(Debug)]
+pub(crate) struct Router {
+    translator: Translator,
+    /// Rebindings to come, with their times.
+    rebinds: Vec<(Duration, Rebind)>,
+}
+
+impl Router {
+    pub(crate) fn new(translator: Translator) -> Self {
+        Self {
+            translator,
+            rebinds: Vec::new(),
+        }
+    }
+
+    pub(crate) fn rebind(&mut self, at: Duration, rebind: Rebind) {
+        self.rebinds.push((at, rebind));
+        self.rebinds.sort_by_key(|(at, _)| *at);
+    }
+
+    /// The translation as it is now.
+    fn at(&mut self, now: Duration) -> &mut Translator {
+        let due = self.rebinds.partition_point(|(at, _)| *at <= now);
+        for (_, rebind) in self.rebinds.drain(..due) {
+            self.translator.rebind(rebind);
+        }
+        &mut self.translator
+    }
 }
 
 /// What one direction and the owner of the link share.
@@ -44,6 +82,8 @@ pub(crate) struct Lane {
     /// Changes to come, with their times.
     changes: Mutex<Vec<(Duration, LaneChange)>>,
     counts: Mutex<Counts>,
+    /// Packets of the router itself, on their way in.
+    answers: Mutex<Vec<Vec<u8>>>,
     wake: OwnedFd,
     real_time: AtomicBool,
 }
@@ -61,6 +101,7 @@ impl Lane {
             direction,
             changes: Mutex::default(),
             counts: Mutex::default(),
+            answers: Mutex::default(),
             wake: eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?,
             real_time: AtomicBool::new(false),
         })
@@ -75,6 +116,12 @@ impl Lane {
 
     pub(crate) fn counts(&self) -> Counts {
         lock(&self.counts).clone()
+    }
+
+    /// Sends a packet of the router itself.
+    fn answer(&self, packet: Vec<u8>) {
+        lock(&self.answers).push(packet);
+        self.wake();
     }
 
     pub(crate) fn is_real_time(&self) -> bool {
@@ -104,6 +151,7 @@ pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 pub(crate) struct Pump {
     pub(crate) shared: Arc<Shared>,
     pub(crate) lane: Arc<Lane>,
+    pub(crate) opposite: Arc<Lane>,
     pub(crate) from: Arc<PacketDevice>,
     pub(crate) to: Arc<PacketDevice>,
     pub(crate) decider: Decider,
@@ -127,14 +175,14 @@ struct Waiting {
 impl Pump {
     pub(crate) fn new(
         shared: &Arc<Shared>,
-        lane: &Arc<Lane>,
-        from: &Arc<PacketDevice>,
-        to: &Arc<PacketDevice>,
+        (lane, opposite): (&Arc<Lane>, &Arc<Lane>),
+        (from, to): (&Arc<PacketDevice>, &Arc<PacketDevice>),
         decider: Decider,
     ) -> Self {
         Self {
             shared: Arc::clone(shared),
             lane: Arc::clone(lane),
+            opposite: Arc::clone(opposite),
             from: Arc::clone(from),
             to: Arc::clone(to),
             decider,
@@ -179,22 +227,88 @@ impl Pump {
                 break;
             };
             self.bytes_in_flight -= waiting.packet.len();
-            let written = self.to.write(&waiting.packet);
-            let mut counts = lock(&lane.counts);
-            counts.in_flight -= 1;
-            counts.lateness.record(now - waiting.due);
-            if written.is_ok() {
+            lock(&lane.counts).lateness.record(now - waiting.due);
+            self.hand_over(now, waiting);
+            now = self.now();
+        }
+    }
+
+    fn hand_over(&mut self, now: Duration, mut waiting: Waiting) {
+        let lane = Arc::clone(&self.lane);
+        let passes =
+            lane.direction == Direction::AToB || self.leaves_router(now, &mut waiting.packet);
+        let written = passes.then(|| {
+            self.capture(self.receiver(), &waiting.packet);
+            self.to.write(&waiting.packet)
+        });
+        let mut counts = lock(&lane.counts);
+        counts.in_flight -= 1;
+        match written {
+            None => counts.unmapped += 1,
+            Some(Err(_)) => counts.write_errors += 1,
+            Some(Ok(())) => {
                 counts.delivered += 1;
                 counts.delivered_bytes += waiting.packet.len() as u64;
-                if self.newest.is_some_and(|newest| waiting.index < newest) {
-                    counts.reordered += 1;
-                }
+                counts.reordered += u64::from(self.newest > Some(waiting.index));
                 self.newest = self.newest.max(Some(waiting.index));
-            } else {
-                counts.write_errors += 1;
             }
-            drop(counts);
-            now = self.now();
+        }
+    }
+
+    /// Translates a packet to A: whether it goes on.
+    fn leaves_router(&self, now: Duration, packet: &mut [u8]) -> bool {
+        let Some(router) = &self.shared.router else {
+            return true;
+        };
+        match lock(router).at(now).inward(now, packet) {
+            Translation::Passes => true,
+            Translation::Dropped => false,
+            Translation::Answered(answer) => {
+                self.opposite.answer(answer);
+                false
+            }
+        }
+    }
+
+    /// Translates a packet from A: whether it goes on.
+    fn enters_router(&self, packet: &mut [u8]) -> bool {
+        let Some(router) = &self.shared.router else {
+            return true;
+        };
+        let now = self.now();
+        let translation = lock(router).at(now).outward(now, packet);
+        if let Translation::Answered(answer) = &translation {
+            self.capture(self.sender(), answer);
+            let written = self.from.write(answer);
+            let mut counts = lock(&self.opposite.counts);
+            counts.resets += u64::from(written.is_ok());
+            counts.write_errors += u64::from(written.is_err());
+        }
+        translation == Translation::Passes
+    }
+
+    fn sender(&self) -> Option<&Mutex<Capture>> {
+        match self.lane.direction {
+            Direction::AToB => self.shared.capture_a.as_ref(),
+            Direction::BToA => self.shared.capture_b.as_ref(),
+        }
+    }
+
+    fn receiver(&self) -> Option<&Mutex<Capture>> {
+        match self.lane.direction {
+            Direction::AToB => self.shared.capture_b.as_ref(),
+            Direction::BToA => self.shared.capture_a.as_ref(),
+        }
+    }
+
+    fn capture(&self, capture: Option<&Mutex<Capture>>, packet: &[u8]) {
+        let Some(capture) = capture else {
+            return;
+        };
+        let mut capture = lock(capture);
+        // Within the lock: times in a file never go back.
+        if capture.write(self.now(), packet).is_err() {
+            lock(&self.lane.counts).capture_errors += 1;
         }
     }
 
@@ -218,18 +332,35 @@ impl Pump {
         }
     }
 
-    /// Takes in what the sending kernel has.
+    /// Takes in what the sending kernel and the router have.
     fn receive(&mut self, buffer: &mut [u8]) {
+        let answers = std::mem::take(&mut *lock(&self.lane.answers));
+        for answer in answers {
+            lock(&self.lane.counts).resets += 1;
+            self.enter(answer);
+        }
         for _ in 0..BATCH {
             // A device that fails is one whose namespace is gone.
-            let Ok(Some(length)) = self.from.read(buffer) else {
+            let Ok(Some(packet)) = self.from.read(buffer) else {
                 return;
             };
-            let packet = &buffer[..length];
             if packet::is_for_one(packet) {
-                self.enter(packet.to_vec());
+                self.take(packet.to_vec());
             }
         }
+    }
+
+    /// Takes in one packet of the sending kernel.
+    fn take(&mut self, mut packet: Vec<u8>) {
+        self.capture(self.sender(), &packet);
+        if !packet::checksums_are_right(&packet) {
+            lock(&self.lane.counts).bad_checksums += 1;
+        }
+        if self.lane.direction == Direction::AToB && !self.enters_router(&mut packet) {
+            lock(&self.lane.counts).unmapped += 1;
+            return;
+        }
+        self.enter(packet);
     }
 
     /// Decides what becomes of one packet.
@@ -247,7 +378,6 @@ impl Pump {
         counts.packets += 1;
         counts.bytes += packet.len() as u64;
         counts.largest = counts.largest.max(packet.len() as u64);
-        counts.bad_checksums += u64::from(!packet::checksums_are_right(&packet));
         match self.decider.decide(now, packet.len()) {
             Fate::Lost(Cause::Loss) => counts.lost += 1,
             Fate::Lost(Cause::Blackout) => counts.blacked_out += 1,
