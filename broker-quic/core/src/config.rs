@@ -1,8 +1,38 @@
 //! Every limit and capability of the core, in one place.
 
 use core::time::Duration;
+use std::sync::Arc;
+
+use quince_codec::ReasonCode;
 
 use crate::position::Durability;
+
+/// Where clients are sent instead (section 4.11 of version 5.0).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Redirect {
+    /// Server Reference: what the client is told, usually `host:port`, at most 65,535 bytes.
+    pub server_reference: Arc<str>,
+    /// For how long.
+    pub validity: Validity,
+}
+
+/// How long a [`Redirect`] holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Validity {
+    /// The client should come back some time: Use another server (0x9C).
+    ForNow,
+    /// The client should not come back: Server moved (0x9D).
+    ForGood,
+}
+
+impl Validity {
+    pub(crate) const fn reason_code(self) -> ReasonCode {
+        match self {
+            Self::ForNow => ReasonCode::USE_ANOTHER_SERVER,
+            Self::ForGood => ReasonCode::SERVER_MOVED,
+        }
+    }
+}
 
 /// What a broker is set to. Every value is a hard bound; [`Config::default`] is the documented default.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -52,6 +82,12 @@ pub struct Config {
     pub retained_messages: usize,
     /// Allocated bytes of all retained messages.
     pub retained_bytes: usize,
+    /// Messages that wait below `$delayed/` for their time.
+    pub delayed_messages: usize,
+    /// Sends every client elsewhere instead of serving it.
+    pub redirect: Option<Redirect>,
+    /// How often the broker publishes its figures below `$SYS/broker/`; `None` is never.
+    pub figures_interval: Option<Duration>,
     /// Allocated bytes of all messages, Will Messages included, that the process holds.
     pub buffered_bytes: usize,
     /// Bytes in one connection's outbox above which it takes no further packet.
@@ -87,6 +123,9 @@ impl Default for Config {
             stored_sessions: 100_000,
             retained_messages: 100_000,
             retained_bytes: 256 * 1024 * 1024,
+            delayed_messages: 10_000,
+            redirect: None,
+            figures_interval: None,
             buffered_bytes: 512 * 1024 * 1024,
             outbox_bytes: 64 * 1024,
             session_expiry_maximum: u32::MAX,

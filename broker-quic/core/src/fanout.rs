@@ -27,6 +27,28 @@ pub(crate) struct Publisher<'a> {
     pub(crate) after: Position,
 }
 
+impl<'a> Publisher<'a> {
+    /// The broker itself, which has no Client Identifier; `nobody` is empty.
+    pub(crate) fn broker(nobody: &'a Arc<str>, in_force: &'a InForce) -> Self {
+        static ANONYMOUS: Principal = Principal::anonymous();
+        Self {
+            client_id: nobody,
+            principal: &ANONYMOUS,
+            in_force,
+            turn: 0,
+            after: Position::START,
+        }
+    }
+
+    /// Who answers for a retained message: nobody does for what the broker says itself.
+    fn identity(&self) -> Option<Identity> {
+        (!self.client_id.is_empty()).then(|| Identity {
+            client_id: Arc::clone(self.client_id),
+            principal: self.principal.clone(),
+        })
+    }
+}
+
 /// A publish that the broker has taken over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Published {
@@ -135,10 +157,7 @@ impl Hub {
                 after: Position::START,
             });
         }
-        let retained_by = incoming.retain.then(|| Identity {
-            client_id: Arc::clone(publisher.client_id),
-            principal: publisher.principal.clone(),
-        });
+        let retained_by = incoming.retain.then(|| publisher.identity()).flatten();
         let Some(message) = Message::copy(&self.budget, incoming, retained_by, now) else {
             // QoS 0 may be lost; the others are the publisher's until they are acknowledged.
             return unless_droppable(
@@ -223,11 +242,8 @@ impl Hub {
         };
         let nobody = Arc::from("");
         let publisher = Publisher {
-            client_id: &nobody,
-            principal: &Principal::anonymous(),
-            in_force: &in_force,
-            turn: 0,
             after: orphan.after,
+            ..Publisher::broker(&nobody, &in_force)
         };
         if let Some(Planned {
             subscriber,

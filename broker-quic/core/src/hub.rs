@@ -6,10 +6,15 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use crate::attach::Slot;
+use quince_codec::{Properties, PropertyList, QoS};
+
 use crate::config::Config;
+use crate::delayed::{Delayed, Destination, Waiting};
+use crate::fanout::{Published, Publisher, QuotaExceeded};
+use crate::figures::{Counters, Figures};
 use crate::identifier::ConnectionId;
-use crate::message::Budget;
-use crate::policy::{Action, AllowAll, InForce, Policy, Subject};
+use crate::message::{Budget, Incoming};
+use crate::policy::{Action, AllowAll, Identity, InForce, Policy, Subject};
 use crate::position::{Log, Position};
 use crate::registry::{Aftermath, DueWill, Registry};
 use crate::retained::Retained;
@@ -36,27 +41,17 @@ pub struct Hub {
     slots: Mutex<BTreeMap<ConnectionId, Arc<Slot>>>,
     shutting_down: AtomicBool,
     timer: Mutex<Option<Waker>>,
-    pub(crate) dropped_wills: AtomicU64,
+    pub(crate) delayed: Delayed,
+    pub(crate) counters: Counters,
+    /// When the figures are published next, and what was published last.
+    reporting: Mutex<Reporting>,
 }
 
-/// Figures about a broker at one moment.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Figures {
-    /// Connections that have not closed.
-    pub connections: usize,
-    /// Sessions, connected or not.
-    pub sessions: usize,
-    /// Sessions that outlive their network connection.
-    pub stored_sessions: usize,
-    /// Subscriptions of all Sessions.
-    pub subscriptions: usize,
-    /// Retained messages.
-    pub retained_messages: usize,
-    /// Allocated bytes of all messages held.
-    pub buffered_bytes: usize,
-    /// Will Messages that could not be published because a queue was full.
-    pub dropped_wills: u64,
+/// When the figures are published, and what subscribers know of them.
+#[derive(Debug, Default)]
+struct Reporting {
+    next: Option<Time>,
+    published: BTreeMap<&'static str, u64>,
 }
 
 impl Hub {
@@ -78,7 +73,9 @@ impl Hub {
             slots: Mutex::default(),
             shutting_down: AtomicBool::new(false),
             timer: Mutex::default(),
-            dropped_wills: AtomicU64::new(0),
+            delayed: Delayed::new(config.delayed_messages),
+            counters: Counters::default(),
+            reporting: Mutex::default(),
             in_force: RwLock::new(InForce { policy, epoch: 1 }),
             policy_epoch: AtomicU64::new(1),
             config,
@@ -91,14 +88,23 @@ impl Hub {
         &self.config
     }
 
-    /// Fires what is due by `now`: ends of dormant Sessions and delayed Will Messages, in the order of their times.
+    /// Fires what is due by `now`: ends of dormant Sessions, delayed Will Messages and delayed messages, in the order of
+    /// their times, and the figures.
     pub fn handle_timeout(&self, now: Time) {
         loop {
-            let Some((at, aftermath)) = self.registry().fire(self, now) else {
+            let next_delayed = self.delayed.next_timeout();
+            // The registry's turn comes first at the same time.
+            let until = next_delayed.filter(|at| *at <= now).unwrap_or(now);
+            let fired = self.registry().fire(self, until);
+            if let Some((at, aftermath)) = fired {
+                self.settle(at, aftermath);
+            } else if let Some((at, message)) = self.delayed.take(now) {
+                self.publish_delayed(at, message);
+            } else {
                 break;
-            };
-            self.settle(at, aftermath);
+            }
         }
+        self.report(now);
     }
 
     /// Sets who is woken when [`Hub::next_timeout`] has become earlier than it was.
@@ -121,7 +127,15 @@ impl Hub {
     /// [`Hub::set_timer_waker`].
     #[must_use]
     pub fn next_timeout(&self) -> Option<Time> {
-        self.registry().next_timeout()
+        let sessions = self.registry().next_timeout();
+        let report = self
+            .config
+            .figures_interval
+            .map(|_| self.reporting().next.unwrap_or(Time::ZERO));
+        [sessions, self.delayed.next_timeout(), report]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     /// Asks every connection to send DISCONNECT 0x8B (Server shutting down) and to close; later ones are refused.
@@ -162,8 +176,11 @@ impl Hub {
             stored_sessions,
             subscriptions: self.routes().subscriptions(),
             retained_messages: self.retained.messages(),
+            delayed_messages: self.delayed.messages(),
             buffered_bytes: self.budget.used(),
-            dropped_wills: self.dropped_wills.load(Ordering::Relaxed),
+            messages_received: self.counters.messages_received.value(),
+            messages_sent: self.counters.messages_sent.value(),
+            dropped_wills: self.counters.dropped_wills.value(),
         }
     }
 
@@ -246,19 +263,122 @@ impl Hub {
             principal: &due.principal,
         };
         let in_force = self.in_force();
+        let incoming = due.will.incoming();
+        // The topic was looked at when CONNECT came.
+        let Ok(destination) = Destination::of(incoming.topic) else {
+            return;
+        };
         // The right may have gone since CONNECT.
-        if !in_force.authorize(subject, Action::Publish(&due.will.topic)) {
+        if !in_force.authorize(subject, Action::Publish(destination.topic)) {
             return;
         }
-        let publisher = crate::fanout::Publisher {
+        let publisher = Publisher {
             client_id: &due.client_id,
             principal: &due.principal,
             in_force: &in_force,
             turn: due.turn,
             after: Position::START,
         };
-        if self.publish(now, &due.will.incoming(), publisher).is_err() {
-            self.dropped_wills.fetch_add(1, Ordering::Relaxed);
+        if self
+            .publish_when_due(now, &incoming, destination, publisher)
+            .is_err()
+        {
+            self.counters.dropped_wills.add_one();
+        }
+    }
+
+    /// Publishes a message now, or keeps it until its time has come. The caller has asked the policy about the
+    /// destination.
+    pub(crate) fn publish_when_due(
+        &self,
+        now: Time,
+        incoming: &Incoming<'_>,
+        destination: Destination<'_>,
+        publisher: Publisher<'_>,
+    ) -> Result<Published, QuotaExceeded> {
+        let incoming = Incoming {
+            topic: destination.topic,
+            ..*incoming
+        };
+        let Some(delay) = destination.delay else {
+            return self.publish(now, &incoming, publisher);
+        };
+        let identity = Identity {
+            client_id: Arc::clone(publisher.client_id),
+            principal: publisher.principal.clone(),
+        };
+        let at = now.plus_secs(u64::from(delay));
+        let by = (identity, publisher.turn);
+        if self.delayed.keep(&self.budget, now, at, &incoming, by)? {
+            self.wake_timer();
+        }
+        Ok(Published {
+            // Who will be there to receive it is not known yet.
+            matched: true,
+            after: self.log.append(),
+        })
+    }
+
+    fn publish_delayed(&self, now: Time, message: Waiting) {
+        let in_force = self.in_force();
+        let mut properties = PropertyList::new();
+        let Some(incoming) = message.incoming(now, &mut properties) else {
+            return;
+        };
+        let action = Action::Publish(incoming.topic);
+        // The right may have gone since it was taken.
+        if !in_force.authorize(message.publisher.subject(), action) {
+            return;
+        }
+        let publisher = Publisher {
+            client_id: &message.publisher.client_id,
+            principal: &message.publisher.principal,
+            in_force: &in_force,
+            turn: message.turn,
+            after: Position::START,
+        };
+        // It was acknowledged, so it is not dropped because a receiver has no room at this moment.
+        if self.publish(now, &incoming, publisher).is_err() {
+            self.delayed.put_back(now, message);
+        }
+    }
+
+    fn reporting(&self) -> MutexGuard<'_, Reporting> {
+        self.reporting
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Publishes the figures that have changed, if it is time.
+    fn report(&self, now: Time) {
+        let Some(interval) = self.config.figures_interval else {
+            return;
+        };
+        let mut changed = Vec::new();
+        {
+            let mut reporting = self.reporting();
+            if reporting.next.is_some_and(|next| next > now) {
+                return;
+            }
+            reporting.next = Some(now + interval);
+            for (topic, value) in self.figures().topics() {
+                if reporting.published.insert(topic, value) != Some(value) {
+                    changed.push((topic, value));
+                }
+            }
+        }
+        let in_force = self.in_force();
+        for (topic, value) in changed {
+            let payload = value.to_string();
+            let incoming = Incoming {
+                topic,
+                properties: Properties::EMPTY,
+                payload: payload.as_bytes(),
+                qos: QoS::AtMostOnce,
+                retain: true,
+            };
+            // At QoS 0 a full queue drops it.
+            _ = self.publish(now, &incoming, Publisher::broker(&Arc::from(""), &in_force));
         }
     }
 }

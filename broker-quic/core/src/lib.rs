@@ -35,7 +35,9 @@ mod attach;
 pub mod bench;
 mod config;
 mod connection;
+mod delayed;
 mod fanout;
+mod figures;
 mod flow;
 mod hub;
 mod identifier;
@@ -51,11 +53,12 @@ mod seed;
 mod session;
 mod time;
 
-pub use self::config::Config;
+pub use self::config::{Config, Redirect, Validity};
 pub use self::connection::{
     Answer, AuthenticationRequest, ClosedBy, Connection, Enhanced, Output, READ_AT_MOST, Round,
 };
-pub use self::hub::{Figures, Hub};
+pub use self::figures::Figures;
+pub use self::hub::Hub;
 pub use self::identifier::{ConnectionId, FlowId};
 pub use self::policy::{Action, AllowAll, Policy, Principal, Subject};
 pub use self::position::{Durability, Position};

@@ -212,7 +212,9 @@ impl Exchange<'_> {
             payload: &message.payload,
         };
         let gate = self.gate(delivery.after);
-        self.link.send_publish(&publish, &message.topic, gate)
+        self.link.send_publish(&publish, &message.topic, gate)?;
+        self.hub.counters.messages_sent.add_one();
+        Ok(())
     }
 }
 

@@ -11,6 +11,7 @@ use super::link::Link;
 use crate::aliases::{IncomingAliases, OutgoingAliases};
 use crate::attach::{AttachRequest, Attached};
 use crate::config::Config;
+use crate::delayed::Destination;
 use crate::hub::Hub;
 use crate::outbox::Gate;
 use crate::policy::{Action, InForce, Principal, Subject};
@@ -56,6 +57,9 @@ impl Pending {
         let config = &hub.config;
         if hub.is_shutting_down() {
             return Err(refuse(ReasonCode::SERVER_UNAVAILABLE));
+        }
+        if let Some(redirect) = &config.redirect {
+            return Err(refuse(redirect.validity.reason_code()));
         }
         if connect.client_id.len() > config.client_id_length {
             return Err(refuse(ReasonCode::CLIENT_IDENTIFIER_NOT_VALID));
@@ -125,7 +129,12 @@ impl Pending {
             client_id: &self.request.client_id,
             principal: &self.request.principal,
         };
-        let may_publish = |will: &Will| in_force.authorize(subject, Action::Publish(&will.topic));
+        let may_publish = |will: &Will| {
+            // What could not be read was refused before.
+            Destination::of(&will.topic).is_ok_and(|destination| {
+                in_force.authorize(subject, Action::Publish(destination.topic))
+            })
+        };
         if in_force.policy.admits(subject) && self.will.as_ref().is_none_or(may_publish) {
             Ok(())
         } else {
@@ -207,6 +216,10 @@ impl Link {
                 .unwrap_or(u16::MAX)
                 .min(config.receive_maximum),
         );
+        self.server_reference = config
+            .redirect
+            .as_ref()
+            .map(|redirect| Arc::clone(&redirect.server_reference));
         self.authentication_method = properties.authentication_method().map(Arc::from);
         self.problem_information = properties.request_problem_information().unwrap_or(true);
         self.incoming_aliases = IncomingAliases::new(config.topic_alias_maximum);
@@ -227,7 +240,9 @@ fn limit_keep_alive(wanted: u16, maximum: Option<u16>) -> u16 {
 }
 
 fn store_will(hub: &Hub, will: &ConnectWill<'_>) -> Result<Will, ReasonCode> {
-    if will.topic.split('/').count() > hub.config.topic_levels {
+    if will.topic.split('/').count() > hub.config.topic_levels
+        || Destination::of(will.topic).is_err()
+    {
         return Err(ReasonCode::TOPIC_NAME_INVALID);
     }
     if will.properties.user_properties().count() > hub.config.user_properties {

@@ -59,6 +59,8 @@ pub(crate) struct Link {
     pub(crate) window: usize,
     /// Whether a Reason String may go with every packet [MQTT5-3.1.2-29].
     pub(crate) problem_information: bool,
+    /// What goes with CONNACK 0x9C or 0x9D.
+    pub(crate) server_reference: Option<Arc<str>>,
     /// The Authentication Method of CONNECT, which holds for the life of the connection.
     pub(crate) authentication_method: Option<Arc<str>>,
     pub(crate) incoming_aliases: IncomingAliases,
@@ -76,6 +78,7 @@ impl Link {
             maximum_packet_size: u32::MAX,
             window: 0,
             problem_information: true,
+            server_reference: None,
             authentication_method: None,
             incoming_aliases: IncomingAliases::new(0),
             outgoing_aliases: OutgoingAliases::new(0),
@@ -223,7 +226,12 @@ impl Link {
 
     /// A CONNACK that refuses. It is left out when the client would not take it.
     pub(crate) fn send_refusal(&mut self, code: u8) {
-        let reason = self.reason(ReasonCode(code), true);
+        let mut reason = self.reason(ReasonCode(code), true);
+        if self.version == Version::V5_0
+            && let Some(server_reference) = &self.server_reference
+        {
+            reason.push(Property::ServerReference(server_reference));
+        }
         let packet = |properties| {
             Packet::ConnAck(ConnAck {
                 session_present: false,

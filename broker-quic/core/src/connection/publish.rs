@@ -10,7 +10,8 @@ use quince_codec::{PacketId, Publish, QoS, ReasonCode, Version};
 use super::ending::Ending;
 use super::exchange::{Exchange, Handled};
 use super::link::Step;
-use crate::fanout::Publisher;
+use crate::delayed::{Destination, NoSuchDelay};
+use crate::fanout::{Publisher, QuotaExceeded};
 use crate::message::Incoming;
 use crate::policy::Action;
 use crate::position::Position;
@@ -135,7 +136,8 @@ impl Exchange<'_> {
         if topic.split('/').count() > self.hub.config.topic_levels {
             return Err(Refused::Topic);
         }
-        if !self.is_allowed(Action::Publish(topic)) {
+        let destination = Destination::of(topic).map_err(|NoSuchDelay| Refused::Topic)?;
+        if !self.is_allowed(Action::Publish(destination.topic)) {
             return Err(Refused::NotAuthorized);
         }
         let incoming = Incoming {
@@ -155,8 +157,9 @@ impl Exchange<'_> {
         };
         let published = self
             .hub
-            .publish(self.now, &incoming, publisher)
-            .map_err(|_| Refused::Quota)?;
+            .publish_when_due(self.now, &incoming, destination, publisher)
+            .map_err(|QuotaExceeded| Refused::Quota)?;
+        self.hub.counters.messages_received.add_one();
         let code = if published.matched {
             ReasonCode::SUCCESS
         } else {

@@ -1,7 +1,9 @@
 //! CONNECT and CONNACK, Keep Alive, authentication, the end of a connection.
 
+use std::sync::Arc;
+
 use quince_codec::{Packet, Property, ReasonCode};
-use quince_core::{ClosedBy, Config, Principal};
+use quince_core::{ClosedBy, Config, Principal, Redirect, Validity};
 
 use crate::net::{BOTH, Net, Q0, Q1, V3, V5, hello, publish};
 
@@ -341,4 +343,30 @@ fn a_client_that_does_not_read_cannot_hold_up_the_close() {
     net.broker.shut_down();
     net.broker.set_room(client, None);
     net.assert_refused(client, 0x8b);
+}
+
+#[test]
+fn a_broker_may_send_everybody_elsewhere() {
+    for (validity, code) in [(Validity::ForNow, 0x9c), (Validity::ForGood, 0x9d)] {
+        let mut net = Net::with(Config {
+            redirect: Some(Redirect {
+                server_reference: Arc::from("other.example:1883"),
+                validity,
+            }),
+            ..Config::default()
+        });
+        let client = net.dial(&hello(V5, "a"));
+        let frames = net.frames(client);
+        let Packet::ConnAck(connack) = frames[0].1.decode(V5).expect("well-formed") else {
+            panic!("{frames:?}");
+        };
+        assert_eq!(connack.code, code);
+        let reference = connack.properties.server_reference();
+        assert_eq!(reference, Some("other.example:1883"));
+        assert!(net.broker.is_closed(client));
+        // Version 3.1.1 can only be told that it is not served here.
+        let old = net.dial(&hello(V3, "a"));
+        assert_eq!(net.read(old), ["CONNACK 03"]);
+        assert!(net.broker.is_closed(old));
+    }
 }

@@ -3,9 +3,11 @@
 mod access;
 mod authentication;
 mod connect;
+mod delayed;
 mod deliver;
 mod durability;
 mod errors;
+mod figures;
 mod hostile;
 mod limits;
 mod mqtt_3_1;
