@@ -9,6 +9,7 @@ mod bytes_to;
 mod encoding;
 mod framing;
 mod golden;
+mod matrix;
 mod round_trip;
 mod specimen;
 mod strictness;

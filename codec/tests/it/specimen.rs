@@ -166,7 +166,12 @@ fn properties(version: Version, place: Place) -> impl Strategy<Value = PropertyL
 }
 
 /// The property of that identifier, with a value that is allowed.
-fn property<'a>(identifier: u8, number: u32, text: &'a str, topic: &'a str) -> Property<'a> {
+pub(crate) fn property<'a>(
+    identifier: u8,
+    number: u32,
+    text: &'a str,
+    topic: &'a str,
+) -> Property<'a> {
     let short = u16::try_from(number >> 16 | 1).unwrap();
     let flag = number % 2 == 1;
     match identifier {
