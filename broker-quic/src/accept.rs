@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use quince_core::Time;
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{sleep, timeout_at};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
@@ -29,19 +30,27 @@ const EXHAUSTED: Duration = Duration::from_millis(100);
 pub(crate) struct Arrival {
     pub(crate) peer: Peer,
     pub(crate) at: Time,
+    /// Counts it among the connections for as long as it lives.
+    pub(crate) _place: OwnedSemaphorePermit,
 }
 
 impl Arrival {
-    fn new(shared: &Shared, transport: Scheme, address: SocketAddr) -> Self {
+    /// `None` when there are as many connections as there may be.
+    fn admit(shared: &Shared, transport: Scheme, address: SocketAddr) -> Option<Self> {
+        let Ok(place) = Arc::clone(&shared.places).try_acquire_owned() else {
+            debug!(peer = %address, %transport, "turned away: there are too many connections");
+            return None;
+        };
         debug!(peer = %address, %transport, "accepted");
-        Self {
+        Some(Self {
             peer: Peer {
                 transport,
                 address,
                 certificate: None,
             },
             at: shared.clock.now(),
-        }
+            _place: place,
+        })
     }
 }
 
@@ -54,10 +63,12 @@ pub(crate) async fn accept_tcp(shared: Arc<Shared>, listener: TcpListener, trans
         };
         match accepted {
             Ok((socket, address)) => {
-                let arrival = Arrival::new(&shared, transport, address);
-                shared
-                    .tasks
-                    .spawn(serve_tcp(Arc::clone(&shared), arrival, socket));
+                // Who is turned away finds its connection closed.
+                if let Some(arrival) = Arrival::admit(&shared, transport, address) {
+                    shared
+                        .tasks
+                        .spawn(serve_tcp(Arc::clone(&shared), arrival, socket));
+                }
             }
             Err(error) => {
                 // Out of file descriptors or memory, or a client that has gone again: neither is a
@@ -85,7 +96,7 @@ async fn serve_tcp(shared: Arc<Shared>, mut arrival: Arrival, socket: TcpStream)
             shared.serve(arrival, reader, writer).await;
         }
         Scheme::Ws => {
-            let opening = websocket::accept(socket, &shared.websocket);
+            let opening = websocket::accept(socket, &shared.settings.websocket);
             let Some(web) = in_time(&shared, &arrival, opening).await else {
                 return;
             };
@@ -98,7 +109,7 @@ async fn serve_tcp(shared: Arc<Shared>, mut arrival: Arrival, socket: TcpStream)
                 return;
             };
             arrival.peer.certificate = certificate(&tls);
-            let opening = websocket::accept(tls, &shared.websocket);
+            let opening = websocket::accept(tls, &shared.settings.websocket);
             let Some(web) = in_time(&shared, &arrival, opening).await else {
                 return;
             };
@@ -154,7 +165,7 @@ pub(crate) async fn accept_quic(shared: Arc<Shared>, endpoint: quinn::Endpoint) 
             incoming = endpoint.accept() => incoming,
         };
         let Some(incoming) = incoming else { return };
-        let crowded = shared.handshakes.load(Ordering::Relaxed) >= shared.quic.retry_above;
+        let crowded = shared.handshakes.load(Ordering::Relaxed) >= shared.settings.quic.retry_above;
         if crowded && !incoming.remote_address_validated() {
             // Ask for proof of the address before spending anything on it.
             if let Err(error) = incoming.retry() {
@@ -162,7 +173,11 @@ pub(crate) async fn accept_quic(shared: Arc<Shared>, endpoint: quinn::Endpoint) 
             }
             continue;
         }
-        let arrival = Arrival::new(&shared, Scheme::Quic, incoming.remote_address());
+        let address = incoming.remote_address();
+        let Some(arrival) = Arrival::admit(&shared, Scheme::Quic, address) else {
+            incoming.refuse();
+            continue;
+        };
         shared
             .tasks
             .spawn(serve_quic(Arc::clone(&shared), arrival, incoming));

@@ -1,5 +1,7 @@
 //! The command line of `quince-broker`.
 
+use std::path::PathBuf;
+
 use clap::{Args, Parser, Subcommand};
 use quince_broker::ListenerUrl;
 
@@ -34,6 +36,21 @@ pub(crate) struct Serve {
     /// choose. May be given several times [default: tcp://127.0.0.1:1883 ws://127.0.0.1:8083 quic://127.0.0.1:14567]
     #[arg(long, value_name = "URL")]
     pub(crate) listen: Vec<ListenerUrl>,
+    /// PEM file of the certificate that encrypted listeners show, its chain behind it [default: one
+    /// of their own, in memory]
+    #[arg(long, value_name = "FILE", requires = "key")]
+    pub(crate) cert: Option<PathBuf>,
+    /// PEM file of that certificate's private key
+    #[arg(long, value_name = "FILE", requires = "cert")]
+    pub(crate) key: Option<PathBuf>,
+    /// Let in who shows a certificate signed by an authority of this PEM file, and nobody else, on
+    /// encrypted listeners
+    #[arg(long, value_name = "FILE")]
+    pub(crate) client_ca: Option<PathBuf>,
+    /// PEM file of client certificates that were revoked. May be given several times, once for each
+    /// authority
+    #[arg(long, value_name = "FILE", requires = "client_ca")]
+    pub(crate) crl: Vec<PathBuf>,
     /// Keep everything in memory; nothing outlives the process (the only way there is so far)
     #[arg(long)]
     pub(crate) ephemeral: bool,

@@ -1,19 +1,46 @@
-//! The certificate of the TLS and QUIC listeners.
+//! The certificate of the TLS and QUIC listeners, with its private key.
+
+use std::path::{Path, PathBuf};
 
 use rcgen::{CertificateParams, DistinguishedName, DnType, KeyPair};
+use rustls::pki_types::pem::{self, PemObject};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 
 /// A certificate with its private key.
 #[derive(Debug)]
 pub struct Certificate {
+    /// The server's own, then those that lead to an authority.
     chain: Vec<CertificateDer<'static>>,
     key: PrivateKeyDer<'static>,
 }
 
-/// Why no certificate could be made.
+/// Why there is no certificate. Each message names the file.
 #[derive(Debug, thiserror::Error)]
-#[error("failed to make a certificate: {0}")]
-pub struct CertificateError(#[from] rcgen::Error);
+pub enum CertificateError {
+    /// None could be made.
+    #[error("failed to make a certificate: {0}")]
+    Make(#[from] rcgen::Error),
+    /// A file of certificates, keys or revocation lists is of no use.
+    #[error("failed to read the {what} from '{}': {reason}", file.display())]
+    File {
+        /// What should be in it.
+        what: &'static str,
+        /// The file as given.
+        file: PathBuf,
+        /// What went wrong.
+        reason: String,
+    },
+    /// Certificate and private key are not of one pair, or TLS cannot use them.
+    #[error("the private key in '{}' is of no use with the certificate in '{}': {reason}", key.display(), chain.display())]
+    Pair {
+        /// The certificate's file as given.
+        chain: PathBuf,
+        /// The key's file as given.
+        key: PathBuf,
+        /// TLS's reason.
+        reason: rustls::Error,
+    },
+}
 
 impl Certificate {
     /// Makes a self-signed certificate for `localhost` and the loopback addresses; it lives in
@@ -36,10 +63,32 @@ impl Certificate {
         })
     }
 
+    /// Reads a certificate, its chain behind it, and its private key (PKCS#8, PKCS#1 or SEC1, not
+    /// encrypted) in PEM form.
+    ///
+    /// # Errors
+    /// [`CertificateError::File`], naming the file that is missing or holds something else.
+    pub fn from_pem_files(chain: &Path, key: &Path) -> Result<Self, CertificateError> {
+        let certificates = read_all(chain, "certificate")?;
+        let key = PrivateKeyDer::from_pem_file(key).map_err(|error| {
+            let reason = match error {
+                pem::Error::NoItemsFound => {
+                    "no PEM private key in it (one that is encrypted cannot be read)".to_owned()
+                }
+                other => describe(other),
+            };
+            file_error("private key", key, reason)
+        })?;
+        Ok(Self {
+            chain: certificates,
+            key,
+        })
+    }
+
     /// The server's own certificate in DER form; clients may take it as their authority.
     #[must_use]
     pub fn der(&self) -> &CertificateDer<'static> {
-        // Both ways to make one put exactly the leaf first.
+        // Both ways to make one put the leaf first, and neither makes an empty chain.
         &self.chain[0]
     }
 
@@ -66,4 +115,36 @@ pub(crate) fn sha256(der: &CertificateDer<'_>) -> String {
         .iter()
         .map(|byte| format!("{byte:02x}"))
         .collect()
+}
+
+/// Everything of one kind that a PEM file holds: at least one.
+///
+/// # Errors
+/// [`CertificateError::File`], when it cannot be read or holds none.
+pub(crate) fn read_all<T: PemObject>(
+    file: &Path,
+    what: &'static str,
+) -> Result<Vec<T>, CertificateError> {
+    let items = T::pem_file_iter(file)
+        .and_then(Iterator::collect::<Result<Vec<T>, _>>)
+        .map_err(|error| file_error(what, file, describe(error)))?;
+    if items.is_empty() {
+        return Err(file_error(what, file, format!("no PEM {what} in it")));
+    }
+    Ok(items)
+}
+
+pub(crate) fn file_error(what: &'static str, file: &Path, reason: String) -> CertificateError {
+    CertificateError::File {
+        what,
+        file: file.to_owned(),
+        reason,
+    }
+}
+
+fn describe(error: pem::Error) -> String {
+    match error {
+        pem::Error::Io(error) => error.to_string(),
+        other => format!("this is not PEM: {other}"),
+    }
 }

@@ -23,3 +23,4 @@ pub use listener::{ListenerUrl, ListenerUrlError, Scheme};
 pub use peer::{Peer, PeerCertificate};
 pub use server::{BindError, BoundListener, Server};
 pub use settings::{QuicSettings, Settings, TcpSettings, WebSocketSettings};
+pub use tls::{CertificateFiles, ClientCertificates, Demand, TlsError, TlsSettings};

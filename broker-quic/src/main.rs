@@ -9,9 +9,11 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::process::ExitCode;
 
 use clap::Parser;
-use quince_broker::{ListenerUrl, Scheme, Server, Settings};
+use quince_broker::{
+    CertificateFiles, ClientCertificates, Demand, ListenerUrl, Scheme, Server, Settings,
+};
 use tokio::signal::unix::{SignalKind, signal};
-use tracing::info;
+use tracing::{info, warn};
 use tracing_subscriber::EnvFilter;
 
 use crate::args::{Cli, Serve};
@@ -42,16 +44,29 @@ fn main() -> ExitCode {
 
 async fn run(serve: Serve) -> Result<(), String> {
     let urls = listeners(&serve)?;
-    let settings = settings();
+    let settings = settings(&serve);
     let mut interrupt = signal(SignalKind::interrupt()).map_err(|error| error.to_string())?;
+    let mut reload = signal(SignalKind::hangup()).map_err(|error| error.to_string())?;
     let mut terminate = signal(SignalKind::terminate()).map_err(|error| error.to_string())?;
     let server = Server::bind(&urls, settings)
         .await
         .map_err(|error| error.to_string())?;
     announce(&server).map_err(|error| format!("failed to write to standard output: {error}"))?;
-    tokio::select! {
-        _ = interrupt.recv() => info!("interrupted, shutting down"),
-        _ = terminate.recv() => info!("terminated, shutting down"),
+    loop {
+        tokio::select! {
+            _ = interrupt.recv() => {
+                info!("interrupted, shutting down");
+                break;
+            }
+            _ = terminate.recv() => {
+                info!("terminated, shutting down");
+                break;
+            }
+            _ = reload.recv() => match server.reload_tls() {
+                Ok(()) => info!("certificates and revocation lists are read again"),
+                Err(error) => warn!("everything stays as it was: {error}"),
+            },
+        }
     }
     server.shut_down().await;
     Ok(())
@@ -87,8 +102,21 @@ fn listeners(serve: &Serve) -> Result<Vec<ListenerUrl>, String> {
     Ok(serve.listen.clone())
 }
 
-fn settings() -> Settings {
+fn settings(serve: &Serve) -> Settings {
     let mut settings = Settings::default();
+    if let (Some(chain), Some(key)) = (&serve.cert, &serve.key) {
+        settings.tls.certificate = Some(CertificateFiles {
+            chain: chain.clone(),
+            key: key.clone(),
+        });
+    }
+    if let Some(authorities) = &serve.client_ca {
+        settings.tls.clients = Some(ClientCertificates {
+            authorities: authorities.clone(),
+            revocation_lists: serve.crl.clone(),
+            demand: Demand::Required,
+        });
+    }
     // Assigned client identifiers must not repeat from one start to the next.
     settings.core.seed = [0, 1].map(|_| RandomState::new().build_hasher().finish());
     settings

@@ -43,3 +43,32 @@ impl PeerCertificate {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use rcgen::{CertificateParams, DnType, KeyPair};
+
+    use super::*;
+
+    fn named(names: &[&str]) -> CertificateDer<'static> {
+        let mut params = CertificateParams::new(Vec::new()).expect("no names");
+        params.distinguished_name = rcgen::DistinguishedName::new();
+        for name in names {
+            params.distinguished_name.push(DnType::CommonName, *name);
+        }
+        let key = KeyPair::generate().expect("a key");
+        params.self_signed(&key).expect("signed").der().clone()
+    }
+
+    #[test]
+    fn the_first_certificate_names_the_client() {
+        let chain = [named(&["sensor 7"]), named(&["authority"])];
+        let found = PeerCertificate::of_chain(Some(&chain)).expect("a certificate");
+        assert_eq!(found.common_name.as_deref(), Some("sensor 7"));
+        assert_eq!(found.sha256, certificate::sha256(&chain[0]));
+        let nameless = PeerCertificate::of_chain(Some(&[named(&[])])).expect("a certificate");
+        assert_eq!(nameless.common_name, None);
+        assert_eq!(PeerCertificate::of_chain(Some(&[])), None);
+        assert_eq!(PeerCertificate::of_chain(None), None);
+    }
+}

@@ -12,17 +12,17 @@ use arc_swap::ArcSwap;
 use quince_core::{Connection, ConnectionId, Hub};
 use rustls::pki_types::CertificateDer;
 use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::warn;
 
 use crate::accept::{Arrival, accept_quic, accept_tcp};
-use crate::certificate::{Certificate, CertificateError};
 use crate::driver::{Bell, Clock, serve, sleep_until_some};
 use crate::listener::{ListenerUrl, Scheme};
-use crate::settings::{QuicSettings, Settings, TcpSettings, WebSocketSettings};
-use crate::tls::Tls;
+use crate::settings::Settings;
+use crate::tls::{Tls, TlsError};
 use crate::transport::{Reader, Writer};
 use crate::tuning;
 
@@ -66,12 +66,9 @@ pub enum BindError {
         /// The system's reason, and the way out where there is one.
         reason: String,
     },
-    /// No certificate.
+    /// No certificate, or none that TLS takes.
     #[error(transparent)]
-    Certificate(#[from] CertificateError),
-    /// TLS refused its settings.
-    #[error("failed to set up TLS: {0}")]
-    Tls(#[from] rustls::Error),
+    Tls(#[from] TlsError),
 }
 
 /// A running broker. Dropping it leaves the listeners running until the runtime ends; end it with
@@ -88,10 +85,10 @@ pub struct Server {
 pub(crate) struct Shared {
     pub(crate) hub: Arc<Hub>,
     pub(crate) clock: Clock,
+    pub(crate) settings: Settings,
     pub(crate) tls: ArcSwap<Tls>,
-    pub(crate) quic: QuicSettings,
-    pub(crate) websocket: WebSocketSettings,
-    tcp: TcpSettings,
+    /// One permit for each further connection that there may be.
+    pub(crate) places: Arc<Semaphore>,
     next_id: AtomicU64,
     /// QUIC handshakes under way.
     pub(crate) handshakes: AtomicUsize,
@@ -105,14 +102,13 @@ impl Server {
     /// # Errors
     /// [`BindError`] for the first listener that cannot be bound; those before it are closed again.
     pub async fn bind(urls: &[ListenerUrl], settings: Settings) -> Result<Self, BindError> {
-        let tls = Tls::new(Certificate::ephemeral()?, &settings)?;
+        let tls = Tls::load(&settings, None)?;
         let shared = Arc::new(Shared {
-            hub: Arc::new(Hub::new(settings.core)),
+            hub: Arc::new(Hub::new(settings.core.clone())),
             clock: Clock::start(),
             tls: ArcSwap::from_pointee(tls),
-            quic: settings.quic,
-            websocket: settings.websocket,
-            tcp: settings.tcp,
+            places: Arc::new(Semaphore::new(settings.connections)),
+            settings,
             next_id: AtomicU64::new(1),
             handshakes: AtomicUsize::new(0),
             tasks: TaskTracker::new(),
@@ -145,6 +141,21 @@ impl Server {
         self.shared.tls.load().certificate.der().clone()
     }
 
+    /// Reads the files of `settings.tls` again. Handshakes from now on see what is in them;
+    /// connections that are up stay up. Without certificate files the certificate stays what it is.
+    ///
+    /// # Errors
+    /// [`TlsError`]: then everything stays as it was.
+    pub fn reload_tls(&self) -> Result<(), TlsError> {
+        let shared = &self.shared;
+        let tls = Tls::load(&shared.settings, Some(&shared.tls.load()))?;
+        for endpoint in &self.quic {
+            endpoint.set_server_config(Some(tls.quic.clone()));
+        }
+        shared.tls.store(Arc::new(tls));
+        Ok(())
+    }
+
     /// Closes the listeners, sends every client DISCONNECT 0x8B (5.0) and waits, bounded, until all
     /// connections are gone.
     pub async fn shut_down(self) {
@@ -170,7 +181,7 @@ impl Server {
         let address = match url.scheme() {
             Scheme::Tcp | Scheme::Tls | Scheme::Ws | Scheme::Wss => {
                 let listener = TcpListener::bind(url.address()).await.map_err(fail)?;
-                tuning::set_up(&listener, &self.shared.tcp).map_err(fail)?;
+                tuning::set_up(&listener, &self.shared.settings.tcp).map_err(fail)?;
                 let address = listener.local_addr().map_err(fail)?;
                 self.spawn(accept_tcp(Arc::clone(&self.shared), listener, url.scheme()));
                 address
@@ -224,7 +235,8 @@ impl Shared {
     pub(crate) async fn serve(&self, arrival: Arrival, reader: impl Reader, writer: impl Writer) {
         let id = ConnectionId::new(self.next_id.fetch_add(1, Ordering::Relaxed));
         let connection = Connection::new(Arc::clone(&self.hub), id, arrival.at);
-        serve(connection, arrival.peer, self.clock, reader, writer).await;
+        let Arrival { peer, _place, .. } = arrival;
+        serve(connection, peer, self.clock, reader, writer).await;
     }
 }
 

@@ -5,11 +5,18 @@ use std::time::Duration;
 use quince_core::Config;
 use rustls::NamedGroup;
 
+use crate::tls::TlsSettings;
+
 /// What a broker is set to: the core's limits and the transports'.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
     /// The limits of MQTT itself.
     pub core: Config,
+    /// How many network connections there may be over all listeners, those that have not said
+    /// CONNECT included; further ones are closed at once.
+    pub connections: usize,
+    /// What encrypted listeners show and demand.
+    pub tls: TlsSettings,
     /// The limits of the QUIC listeners.
     pub quic: QuicSettings,
     /// The limits of the WebSocket listeners.
@@ -19,6 +26,20 @@ pub struct Settings {
     /// The only key exchange group that TLS and QUIC agree to; without one, any that the library
     /// knows.
     pub key_exchange: Option<NamedGroup>,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            core: Config::default(),
+            connections: 100_000,
+            tls: TlsSettings::default(),
+            quic: QuicSettings::default(),
+            websocket: WebSocketSettings::default(),
+            tcp: TcpSettings::default(),
+            key_exchange: None,
+        }
+    }
 }
 
 /// The limits of a WebSocket listener, in bytes.

@@ -1,5 +1,6 @@
 //! The broker over real sockets on loopback, and the daemon as a process.
 
+mod certificates;
 mod daemon;
 mod peer;
 mod settings;

@@ -1,6 +1,6 @@
 //! Peers for the tests: raw bytes over each transport, no MQTT of our own in between.
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -174,18 +174,23 @@ pub(crate) async fn quic_connection(
     certificate: &CertificateDer<'static>,
 ) -> (quinn::Endpoint, quinn::Connection) {
     let tls = tls_config(certificate, &[&TLS13], &[b"mqtt"]);
+    quic_dial(address, tls).await.expect("a handshake")
+}
+
+pub(crate) async fn quic_dial(
+    address: SocketAddr,
+    tls: ClientConfig,
+) -> Result<(quinn::Endpoint, quinn::Connection), quinn::ConnectionError> {
     let tls = QuicClientConfig::try_from(tls).expect("QUIC cipher suites");
-    let endpoint = quinn::Endpoint::client((Ipv4Addr::LOCALHOST, 0).into()).expect("a socket");
-    let connection = endpoint
-        .connect_with(
-            quinn::ClientConfig::new(Arc::new(tls)),
-            address,
-            "localhost",
-        )
-        .expect("a valid address")
-        .await
-        .expect("a handshake");
-    (endpoint, connection)
+    let local = match address {
+        SocketAddr::V4(_) => (Ipv4Addr::LOCALHOST, 0).into(),
+        SocketAddr::V6(_) => (Ipv6Addr::LOCALHOST, 0).into(),
+    };
+    let endpoint = quinn::Endpoint::client(local).expect("a socket");
+    let config = quinn::ClientConfig::new(Arc::new(tls));
+    let connecting = endpoint.connect_with(config, address, "localhost");
+    let connection = connecting.expect("a valid address").await?;
+    Ok((endpoint, connection))
 }
 
 /// TLS that believes exactly `certificate`.

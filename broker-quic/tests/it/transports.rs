@@ -5,14 +5,14 @@ use std::time::Duration;
 
 use quince_broker::{ListenerUrl, Scheme, Server, Settings};
 use rustls::version::{TLS12, TLS13};
-use tokio::io::AsyncReadExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep, timeout};
 use tokio_rustls::TlsConnector;
 
 use crate::peer::{
     CONNECT_3, CONNECT_5, PATIENCE, PINGREQ, PINGRESP, Peer, is_shutting_down, quic_connection,
-    tls_config, tls_stream,
+    quic_dial, tls_config, tls_stream,
 };
 
 /// Which listener of [`start`] is which.
@@ -169,9 +169,7 @@ async fn a_client_that_reads_nothing_does_not_stop_the_others() {
     };
     let flood = async {
         for _ in 0..256 {
-            tokio::io::AsyncWriteExt::write_all(stream, &pings)
-                .await
-                .expect("written");
+            stream.write_all(&pings).await.expect("written");
         }
     };
     let stuck = timeout(Duration::from_secs(2), flood).await;
@@ -264,5 +262,67 @@ async fn a_handshake_takes_from_the_time_for_connect() {
         _ = later.read_to_end() => panic!("the handshake has started the time anew"),
         rest = early.read_to_end() => assert_eq!(rest, b""),
     }
+    server.shut_down().await;
+}
+
+#[tokio::test]
+async fn there_are_only_so_many_connections() {
+    let settings = Settings {
+        connections: 2,
+        ..Settings::default()
+    };
+    let server = start(settings).await;
+    for index in 0..server.listeners().len() {
+        let mut first = Peer::connect(&server, index).await;
+        // One place is taken by a client that says nothing at all.
+        let silent = TcpStream::connect(server.listeners()[TCP].url().address()).await;
+        first.write(CONNECT_5).await;
+        first.connected().await;
+        let mut third = Peer::connect(&server, TCP).await;
+        assert_eq!(third.read_to_end().await, b"", "there is no third place");
+        if let Scheme::Quic = server.listeners()[index].url().scheme() {
+            let config = tls_config(&server.certificate(), &[&TLS13], &[b"mqtt"]);
+            let refused = quic_dial(server.listeners()[QUIC].url().address(), config).await;
+            let refused = refused.expect_err("there is no place over QUIC either");
+            assert!(refused.to_string().contains("refused"), "{refused}");
+        }
+        drop((first, silent));
+        // A place is free again as soon as the broker has noticed.
+        timeout(PATIENCE, async {
+            loop {
+                let mut peer = Peer::connect(&server, TCP).await;
+                if let Peer::Stream(stream) = &mut peer {
+                    let _ = stream.write_all(CONNECT_5).await;
+                    if stream.read_u8().await.is_ok() {
+                        break;
+                    }
+                }
+                sleep(Duration::from_millis(20)).await;
+            }
+        })
+        .await
+        .expect("a place in time");
+        // And both again before the next round.
+        sleep(Duration::from_millis(200)).await;
+    }
+    server.shut_down().await;
+}
+
+#[tokio::test]
+async fn listeners_may_be_ipv6() {
+    let loopback = "[::1]:0".parse().expect("an address");
+    let urls = Scheme::ALL.map(|scheme| ListenerUrl::new(scheme, loopback));
+    let server = Server::bind(&urls, Settings::default())
+        .await
+        .expect("bound");
+    for mut peer in peers(&server).await {
+        peer.write(CONNECT_5).await;
+        peer.connected().await;
+    }
+    assert!(
+        server.listeners()[TCP]
+            .to_string()
+            .starts_with("tcp://[::1]:")
+    );
     server.shut_down().await;
 }
