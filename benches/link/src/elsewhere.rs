@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::{Change, Config, Counts, Direction, End, Enter, Statistics, Unavailable};
+use crate::{Change, Config, Counts, Direction, End, Enter, Privilege, Statistics, Unavailable};
 
 /// An emulated link between two network namespaces. There is none on this system.
 #[derive(Debug)]
@@ -31,6 +31,10 @@ fn not_here() -> Unavailable {
 
 pub(crate) fn enter_user_namespace(_: Enter) -> Result<(), Unavailable> {
     Err(not_here())
+}
+
+pub(crate) fn privilege() -> Privilege {
+    Privilege::None
 }
 
 #[expect(missing_docs, reason = "see the same on Linux")]

@@ -33,6 +33,7 @@
 //! }
 //! ```
 
+mod availability;
 mod config;
 mod decide;
 mod draw;
@@ -48,6 +49,7 @@ mod statistics;
 pub mod taint;
 mod unavailable;
 
+pub use availability::{Privilege, Report, availability};
 pub use config::{
     Bandwidth, Change, Checksum, Config, Corruption, Device, Direction, End, Family,
     GilbertElliott, Impairment, Jitter, Loss, Nat, OldMapping, Order, Public, Rebind, Scheduling,

@@ -10,5 +10,5 @@ mod pump;
 mod tcp_info;
 
 pub use link::{Link, Side};
-pub(crate) use namespace::enter_user_namespace;
+pub(crate) use namespace::{enter_user_namespace, privilege};
 pub use tcp_info::TcpInfo;

@@ -22,7 +22,7 @@ use super::{
     kernel,
     netlink::{Netlink, Resolution},
 };
-use crate::{Device, Enter, Family, Unavailable};
+use crate::{Device, Enter, Family, Privilege, Unavailable};
 
 /// The name of the device in each namespace.
 pub(crate) const DEVICE: &str = "quince0";
@@ -279,6 +279,20 @@ pub(crate) fn enter_user_namespace(enter: Enter) -> Result<(), Unavailable> {
         why: format!("the user map of a user namespace: {error}"),
         way_out: user_namespace_way_out(&error),
     })
+}
+
+/// As what the process makes namespaces.
+pub(crate) fn privilege() -> Privilege {
+    if !geteuid().is_root() {
+        return Privilege::None;
+    }
+    // The initial user namespace maps everybody to themselves.
+    let map = fs::read_to_string("/proc/self/uid_map").unwrap_or_default();
+    if map.split_whitespace().eq(["0", "0", "4294967295"]) {
+        Privilege::Root
+    } else {
+        Privilege::UserNamespace
+    }
 }
 
 fn map_to_root(user: u32, group: u32) -> io::Result<()> {
