@@ -417,3 +417,6 @@ fn probability(name: &str, value: f64) -> Result<(), String> {
         Err(format!("{name} is {value}, but must be from 0 to 1"))
     }
 }
+
+#[cfg(test)]
+mod tests;

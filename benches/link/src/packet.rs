@@ -337,4 +337,4 @@ pub(crate) fn readdress(
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

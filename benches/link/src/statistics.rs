@@ -209,3 +209,6 @@ fn end_of(class: usize) -> u64 {
     let width = 1_u64 << (power - 2);
     ((4 + quarter) << (power - 2)).saturating_add(width - 1)
 }
+
+#[cfg(test)]
+mod tests;
