@@ -28,6 +28,8 @@ const fn zero_bytes(word: u64) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use alloc::vec;
+
     use super::contains_any;
 
     #[test]
