@@ -1,0 +1,8 @@
+//! The lab's program as a whole, judged by counts and never by times.
+
+#![cfg(target_os = "linux")]
+
+mod counts;
+mod lab;
+mod machine;
+mod usage;
