@@ -9,9 +9,7 @@ mod bytes_to;
 mod encoding;
 mod framing;
 mod golden;
-mod matrix;
 mod round_trip;
 mod specimen;
-mod strictness;
-mod tables;
-mod topics;
+#[path = "../rules/value.rs"]
+mod value;

@@ -5,7 +5,7 @@ use quince_codec::{
     DecodeErrorKind, Packet, PacketType, Properties, Property, PropertyList, ReasonCode, Version,
 };
 
-use crate::specimen::property;
+use crate::value::property;
 
 /// The places that have properties.
 fn places() -> Vec<Place> {

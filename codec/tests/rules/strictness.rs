@@ -18,31 +18,39 @@ const MAX_PACKET_SIZE: u32 = 64;
 /// The rules, in columns that the file explains.
 const RULES: &str = include_str!("strictness.txt");
 
-struct Rule {
-    version: Version,
-    refused: &'static str,
-    twin: &'static str,
+pub(crate) struct Rule {
+    /// The comment it stands below.
+    pub(crate) section: &'static str,
+    pub(crate) version: Version,
+    pub(crate) refused: &'static str,
+    pub(crate) twin: &'static str,
     /// Kind and offset.
-    error: &'static str,
-    answer: &'static str,
+    pub(crate) error: &'static str,
+    pub(crate) answer: &'static str,
 }
 
-fn rules() -> impl Iterator<Item = Rule> {
+pub(crate) fn rules() -> impl Iterator<Item = Rule> {
+    let mut section = "";
     RULES
         .lines()
-        .filter(|line| !line.is_empty() && !line.starts_with('#'))
-        .map(|line| {
+        .filter(move |line| !line.is_empty())
+        .filter_map(move |line| {
+            if let Some(comment) = line.strip_prefix("# ") {
+                section = comment;
+                return None;
+            }
             let columns: Vec<&str> = line.split('|').map(str::trim).collect();
             let [version, refused, twin, error, answer] = columns[..] else {
                 panic!("not five columns: {line}")
             };
-            Rule {
+            Some(Rule {
+                section,
                 version: version.parse().unwrap(),
                 refused,
                 twin,
                 error,
                 answer,
-            }
+            })
         })
 }
 
