@@ -59,6 +59,7 @@ pub struct Will<'a> {
 }
 
 /// Reads Protocol Name and Protocol Version.
+#[inline]
 pub(crate) fn decode_version(reader: &mut Reader<'_>) -> Result<Version, DecodeError> {
     let start = *reader;
     let name = reader.binary_data()?;
@@ -73,12 +74,9 @@ pub(crate) fn decode_version(reader: &mut Reader<'_>) -> Result<Version, DecodeE
 }
 
 impl<'a> Connect<'a> {
-    /// `fixed_flags` are those of the fixed header.
-    pub(super) fn decode(fixed_flags: u8, reader: &mut Reader<'a>) -> Result<Self, DecodeError> {
-        let version = decode_version(reader)?;
-        if !PacketType::Connect.allows_flags(fixed_flags, version) {
-            return Err(DecodeErrorKind::ReservedFlags.at(0));
-        }
+    /// Reads what follows the version.
+    #[inline]
+    pub(super) fn decode(reader: &mut Reader<'a>, version: Version) -> Result<Self, DecodeError> {
         let flags = ConnectFlags::decode(reader, version)?;
         let keep_alive = reader.two_byte_integer()?;
         let start = *reader;
@@ -173,6 +171,7 @@ impl<'a> Connect<'a> {
     }
 }
 
+#[inline]
 fn decode_client_id<'a>(reader: &mut Reader<'a>, version: Version) -> Result<&'a str, DecodeError> {
     let start = *reader;
     let client_id = reader.string()?;
@@ -183,6 +182,7 @@ fn decode_client_id<'a>(reader: &mut Reader<'a>, version: Version) -> Result<&'a
 }
 
 /// The password of version 3.1 is a string.
+#[inline]
 fn decode_password<'a>(reader: &mut Reader<'a>, version: Version) -> Result<&'a [u8], DecodeError> {
     match version {
         Version::V3_1 => reader.string().map(str::as_bytes),
@@ -199,6 +199,7 @@ struct ConnectFlags {
 }
 
 impl ConnectFlags {
+    #[inline]
     fn decode(reader: &mut Reader<'_>, version: Version) -> Result<Self, DecodeError> {
         let start = *reader;
         let flags = reader.byte()?;
@@ -229,6 +230,7 @@ impl ConnectFlags {
 }
 
 impl<'a> Will<'a> {
+    #[inline]
     fn decode(
         reader: &mut Reader<'a>,
         version: Version,

@@ -60,7 +60,6 @@ pub enum Packet<'a> {
 }
 
 /// Decodes a packet that is as long as its fixed header tells; `header_len` bytes of it are the header.
-#[inline]
 pub(crate) fn decode(
     bytes: &[u8],
     header_len: u8,
@@ -70,25 +69,43 @@ pub(crate) fn decode(
         (Some(&first), Some(body)) => (first, body),
         _ => (0, &[][..]),
     };
-    let decoded = match PacketType::from_number(first >> 4) {
-        Some(packet_type) => {
-            let reader = Reader::new(body, usize::from(header_len));
-            Packet::decode_body(packet_type, first & 0x0f, reader, version)
-        }
-        None => Err(DecodeErrorKind::ReservedPacketType.at(0)),
-    };
-    let packet = decoded.map_err(|error| in_packet(error, first))?;
-    let version = match packet {
-        Packet::Connect(connect) => connect.version,
-        _ => version,
-    };
-    if version == Version::V5_0 && !is_minimal_header(header_len, body) {
-        let error = DecodeErrorKind::RemainingLengthNotMinimal.at(1);
-        return Err(in_packet(error, first));
+    let mut decoded = decode_body(first, header_len, body, version);
+    // In place: packets are large to move.
+    if let Err(error) = &mut decoded {
+        *error = in_packet(*error, first);
     }
-    Ok(packet)
+    decoded
 }
 
+#[inline]
+fn decode_body(
+    first: u8,
+    header_len: u8,
+    body: &[u8],
+    version: Version,
+) -> Result<Packet<'_>, DecodeError> {
+    let packet_type = PacketType::from_number(first >> 4)
+        .ok_or_else(|| DecodeErrorKind::ReservedPacketType.at(0))?;
+    let reader = &mut Reader::new(body, usize::from(header_len));
+    let version = match packet_type {
+        PacketType::Connect => decode_version(reader)?,
+        _ => version,
+    };
+    let flags = first & 0x0f;
+    if !packet_type.allows_flags(flags, version) {
+        return Err(DecodeErrorKind::ReservedFlags.at(0));
+    }
+    if version == Version::V5_0 && !is_minimal_header(header_len, body) {
+        return Err(DecodeErrorKind::RemainingLengthNotMinimal.at(1));
+    }
+    let decoded = Packet::decode_fields(packet_type, flags, reader, version);
+    if decoded.is_ok() {
+        reader.finish()?;
+    }
+    decoded
+}
+
+#[inline]
 fn is_minimal_header(header_len: u8, body: &[u8]) -> bool {
     u32::try_from(body.len())
         .is_ok_and(|length| usize::from(header_len) == 1 + variable_byte_integer_len(length))
@@ -106,51 +123,35 @@ impl<'a> Packet<'a> {
         decode(bytes, header.header_len, version)
     }
 
-    /// Decodes what follows the fixed header. CONNECT tells its version itself.
+    /// Decodes what follows the fixed header, in CONNECT what follows the version.
     #[inline]
-    fn decode_body(
+    fn decode_fields(
         packet_type: PacketType,
         flags: u8,
-        mut reader: Reader<'a>,
+        reader: &mut Reader<'a>,
         version: Version,
     ) -> Result<Self, DecodeError> {
-        // Those of CONNECT are judged once its version is known.
-        if packet_type != PacketType::Connect && !packet_type.allows_flags(flags, version) {
-            return Err(DecodeErrorKind::ReservedFlags.at(0));
+        let acknowledgement = Acknowledgement::decode;
+        match packet_type {
+            PacketType::Connect => Connect::decode(reader, version).map(Self::Connect),
+            PacketType::ConnAck => ConnAck::decode(reader, version).map(Self::ConnAck),
+            PacketType::Publish => Publish::decode(flags, reader, version).map(Self::Publish),
+            PacketType::PubAck => acknowledgement(packet_type, reader, version).map(Self::PubAck),
+            PacketType::PubRec => acknowledgement(packet_type, reader, version).map(Self::PubRec),
+            PacketType::PubRel => acknowledgement(packet_type, reader, version).map(Self::PubRel),
+            PacketType::PubComp => acknowledgement(packet_type, reader, version).map(Self::PubComp),
+            PacketType::Subscribe => Subscribe::decode(reader, version).map(Self::Subscribe),
+            PacketType::SubAck => SubAck::decode(reader, version).map(Self::SubAck),
+            PacketType::Unsubscribe => Unsubscribe::decode(reader, version).map(Self::Unsubscribe),
+            PacketType::UnsubAck => UnsubAck::decode(reader, version).map(Self::UnsubAck),
+            PacketType::PingReq => Ok(Self::PingReq),
+            PacketType::PingResp => Ok(Self::PingResp),
+            PacketType::Disconnect => Disconnect::decode(reader, version).map(Self::Disconnect),
+            PacketType::Auth if version.has_properties() => {
+                Auth::decode(reader, version).map(Self::Auth)
+            }
+            PacketType::Auth => Err(DecodeErrorKind::ReservedPacketType.at(0)),
         }
-        let reader = &mut reader;
-        let packet = match packet_type {
-            PacketType::Connect => Self::Connect(Connect::decode(flags, reader)?),
-            PacketType::ConnAck => Self::ConnAck(ConnAck::decode(reader, version)?),
-            PacketType::Publish => Self::Publish(Publish::decode(flags, reader, version)?),
-            PacketType::PubAck => {
-                Self::PubAck(Acknowledgement::decode(packet_type, reader, version)?)
-            }
-            PacketType::PubRec => {
-                Self::PubRec(Acknowledgement::decode(packet_type, reader, version)?)
-            }
-            PacketType::PubRel => {
-                Self::PubRel(Acknowledgement::decode(packet_type, reader, version)?)
-            }
-            PacketType::PubComp => {
-                Self::PubComp(Acknowledgement::decode(packet_type, reader, version)?)
-            }
-            PacketType::Subscribe => Self::Subscribe(Subscribe::decode(reader, version)?),
-            PacketType::SubAck => Self::SubAck(SubAck::decode(reader, version)?),
-            PacketType::Unsubscribe => Self::Unsubscribe(Unsubscribe::decode(reader, version)?),
-            PacketType::UnsubAck => Self::UnsubAck(UnsubAck::decode(reader, version)?),
-            PacketType::PingReq => Self::PingReq,
-            PacketType::PingResp => Self::PingResp,
-            PacketType::Disconnect => Self::Disconnect(Disconnect::decode(reader, version)?),
-            PacketType::Auth => match version {
-                Version::V3_1 | Version::V3_1_1 => {
-                    return Err(DecodeErrorKind::ReservedPacketType.at(0));
-                }
-                Version::V5_0 => Self::Auth(Auth::decode(reader, version)?),
-            },
-        };
-        reader.finish()?;
-        Ok(packet)
     }
 
     /// Its type.

@@ -15,11 +15,13 @@ use crate::writer::{block_len, put_block};
 #[derive(Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub struct Properties<'a> {
     raw: &'a [u8],
-    /// One bit for each identifier that occurs, so that looking for an absent one costs nothing.
+    /// One bit for each identifier that occurs, so that looking for an absent one costs nothing; above them what was
+    /// pushed to a list and cannot be written, so that encoding fails. One word, because packets are moved a lot.
     present: u64,
-    /// Set when a list holds a property that cannot be written; encoding fails with it.
-    unencodable: Option<EncodeError>,
 }
+
+const STRING_TOO_LONG: u64 = 1 << 63;
+const INTEGER_TOO_LARGE: u64 = 1 << 62;
 
 /// Defines the typed accessors: the value of the first property of that kind, if there is one.
 macro_rules! accessors {
@@ -28,6 +30,7 @@ macro_rules! accessors {
             $(
                 $(#[$doc])*
                 #[must_use]
+                #[inline]
                 pub fn $name(&self) -> Option<$type> {
                     match self.find($identifier)? {
                         Property::$variant(value) => Some(value),
@@ -97,7 +100,6 @@ impl<'a> Properties<'a> {
     pub const EMPTY: Self = Self {
         raw: &[],
         present: 0,
-        unencodable: None,
     };
 
     /// Checks a block of properties as it stands in a packet, without its length.
@@ -120,25 +122,39 @@ impl<'a> Properties<'a> {
             return Ok(Self::EMPTY);
         }
         let start = *reader;
-        match reader.variable_byte_integer()? {
-            0 => Ok(Self::EMPTY),
-            length => {
-                let block = reader
-                    .part(length as usize)
-                    .map_err(|_| start.error(DecodeErrorKind::Truncated))?;
-                Self::check(block, place)
-            }
+        let length = reader.variable_byte_integer()?;
+        if length == 0 {
+            return Ok(Self::EMPTY);
         }
+        let block = reader
+            .part(length as usize)
+            .map_err(|_| start.error(DecodeErrorKind::Truncated))?;
+        Self::check(block, place)
     }
 
     /// Bytes of Property Length and properties.
     #[inline]
     pub(crate) fn encoded_len(&self, version: Version) -> Result<usize, EncodeError> {
-        match (version, self.unencodable) {
-            (_, Some(error)) => Err(error),
-            (Version::V5_0, None) => block_len(self.raw.len()),
-            (Version::V3_1 | Version::V3_1_1, None) if self.raw.is_empty() => Ok(0),
-            (Version::V3_1 | Version::V3_1_1, None) => Err(EncodeError::NotInVersion),
+        if let Some(error) = self.unencodable() {
+            return Err(error);
+        }
+        if version.has_properties() {
+            block_len(self.raw.len())
+        } else if self.raw.is_empty() {
+            Ok(0)
+        } else {
+            Err(EncodeError::NotInVersion)
+        }
+    }
+
+    #[inline]
+    const fn unencodable(&self) -> Option<EncodeError> {
+        if self.present & STRING_TOO_LONG != 0 {
+            Some(EncodeError::StringTooLong)
+        } else if self.present & INTEGER_TOO_LARGE != 0 {
+            Some(EncodeError::IntegerTooLarge)
+        } else {
+            None
         }
     }
 
@@ -153,11 +169,7 @@ impl<'a> Properties<'a> {
     /// A block that has been checked before, and what was found in it.
     #[inline]
     pub(crate) const fn checked(raw: &'a [u8], present: u64) -> Self {
-        Self {
-            raw,
-            present,
-            unencodable: None,
-        }
+        Self { raw, present }
     }
 
     /// One bit for each identifier that occurs.
@@ -166,32 +178,10 @@ impl<'a> Properties<'a> {
         self.present
     }
 
+    #[inline]
     fn check(mut reader: Reader<'a>, place: Place) -> Result<Self, DecodeError> {
-        let raw = { reader }.take_rest();
-        let place = place.bit();
-        let mut present = 0_u64;
-        while !reader.is_empty() {
-            let start = reader;
-            let identifier = reader.variable_byte_integer()?;
-            let permission = PERMISSIONS
-                .get(identifier as usize)
-                .filter(|permission| permission.places != 0)
-                .ok_or_else(|| start.error(DecodeErrorKind::UnknownProperty))?;
-            if permission.places & place == 0 {
-                return Err(start.error(DecodeErrorKind::PropertyNotAllowed));
-            }
-            let bit = 1 << identifier;
-            if present & bit != 0 && permission.repeatable & place == 0 {
-                return Err(start.error(DecodeErrorKind::DuplicateProperty));
-            }
-            present |= bit;
-            #[expect(
-                clippy::cast_possible_truncation,
-                reason = "below 0x2b, the length of the table"
-            )]
-            check_value(identifier as u8, permission.value_type, &mut reader)?;
-        }
-        Ok(Self::checked(raw, present))
+        let present = check_all(reader, place.bit())?;
+        Ok(Self::checked(reader.take_rest(), present))
     }
 
     /// The properties in the order in which they stand.
@@ -230,7 +220,7 @@ impl<'a> Properties<'a> {
     #[must_use]
     #[inline]
     pub const fn is_empty(&self) -> bool {
-        self.raw.is_empty() && self.unencodable.is_none()
+        self.raw.is_empty() && self.present == 0
     }
 
     fn iter_if_present(&self, identifier: u8) -> PropertyIter<'a> {
@@ -241,17 +231,48 @@ impl<'a> Properties<'a> {
         }
     }
 
+    #[inline]
     fn find(&self, identifier: u8) -> Option<Property<'a>> {
-        self.iter_if_present(identifier)
+        if self.present & (1 << identifier) == 0 {
+            return None;
+        }
+        self.iter()
             .find(|property| property.identifier() == identifier)
     }
+}
+
+/// Checks the properties one after the other, and tells which there are.
+fn check_all(mut reader: Reader<'_>, place: u16) -> Result<u64, DecodeError> {
+    let mut present = 0_u64;
+    while !reader.is_empty() {
+        let start = reader;
+        let identifier = reader.variable_byte_integer()?;
+        let permission = PERMISSIONS
+            .get(identifier as usize)
+            .filter(|permission| permission.places != 0)
+            .ok_or_else(|| start.error(DecodeErrorKind::UnknownProperty))?;
+        if permission.places & place == 0 {
+            return Err(start.error(DecodeErrorKind::PropertyNotAllowed));
+        }
+        let bit = 1 << identifier;
+        if present & bit != 0 && permission.repeatable & place == 0 {
+            return Err(start.error(DecodeErrorKind::DuplicateProperty));
+        }
+        present |= bit;
+        #[expect(
+            clippy::cast_possible_truncation,
+            reason = "below 0x2b, the length of the table"
+        )]
+        check_value(identifier as u8, permission.value_type, &mut reader)?;
+    }
+    Ok(present)
 }
 
 impl fmt::Debug for Properties<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut list = f.debug_list();
         list.entries(self.iter());
-        if let Some(error) = self.unencodable {
+        if let Some(error) = self.unencodable() {
             list.entry(&error);
         }
         list.finish()
@@ -288,7 +309,6 @@ impl<'a> Iterator for PropertyIter<'a> {
 pub struct PropertyList {
     raw: Vec<u8>,
     present: u64,
-    unencodable: Option<EncodeError>,
 }
 
 impl PropertyList {
@@ -298,7 +318,6 @@ impl PropertyList {
         Self {
             raw: Vec::new(),
             present: 0,
-            unencodable: None,
         }
     }
 
@@ -307,17 +326,17 @@ impl PropertyList {
     /// One that cannot be written, with a string above 65,535 bytes or a Subscription Identifier above 268,435,455,
     /// makes every attempt to encode a packet with this list fail.
     pub fn push(&mut self, property: Property<'_>) {
-        match property.write(&mut self.raw) {
-            Ok(()) => self.present |= 1 << property.identifier(),
-            Err(error) => self.unencodable = self.unencodable.or(Some(error)),
-        }
+        self.present |= match property.write(&mut self.raw) {
+            Ok(()) => 1 << property.identifier(),
+            Err(EncodeError::IntegerTooLarge) => INTEGER_TOO_LARGE,
+            Err(_) => STRING_TOO_LONG,
+        };
     }
 
     /// Takes all properties out, and keeps the buffer.
     pub fn clear(&mut self) {
         self.raw.clear();
         self.present = 0;
-        self.unencodable = None;
     }
 
     /// The list as a packet borrows it.
@@ -326,7 +345,6 @@ impl PropertyList {
         Properties {
             raw: &self.raw,
             present: self.present,
-            unencodable: self.unencodable,
         }
     }
 
@@ -354,7 +372,6 @@ impl From<Properties<'_>> for PropertyList {
         Self {
             raw: properties.raw.to_vec(),
             present: properties.present,
-            unencodable: properties.unencodable,
         }
     }
 }
