@@ -1,6 +1,6 @@
 //! Cuts a stream of bytes into packets, without I/O.
 
-use bytes::BytesMut;
+use bytes::{Bytes, BytesMut};
 
 use crate::Frame;
 use crate::error::{DecodeError, DecodeErrorKind};
@@ -12,6 +12,9 @@ use crate::frame::{FixedHeader, in_packet};
 /// tells. A caller that takes all frames after each push holds less than one packet of the largest size.
 #[derive(Debug)]
 pub struct Framer {
+    /// Complete packets, to be taken before those in `buffer`. They are split off together, because a part of a
+    /// [`Bytes`] costs a quarter of a part of a [`BytesMut`].
+    complete: Bytes,
     buffer: BytesMut,
     max_packet_size: u32,
 }
@@ -21,6 +24,7 @@ impl Framer {
     #[must_use]
     pub fn new(max_packet_size: u32) -> Self {
         Self {
+            complete: Bytes::new(),
             buffer: BytesMut::new(),
             max_packet_size,
         }
@@ -36,7 +40,7 @@ impl Framer {
         self.buffer.extend_from_slice(bytes);
     }
 
-    /// The buffer, to receive into: only append to it.
+    /// The buffer, to receive into: only append to it. It need not hold all that is [buffered](Self::buffered).
     pub const fn buffer_mut(&mut self) -> &mut BytesMut {
         &mut self.buffer
     }
@@ -47,26 +51,48 @@ impl Framer {
     /// As soon as the fixed header tells that the packet is too large, or has no end. The stream cannot be read on
     /// then: every further call fails in the same way.
     pub fn next_frame(&mut self) -> Result<Option<Frame>, DecodeError> {
-        let Some(header) = FixedHeader::read(&self.buffer)? else {
+        if self.complete.is_empty() {
+            let length = complete_len(&self.buffer);
+            if length > 0 {
+                self.complete = self.buffer.split_to(length).freeze();
+            }
+        }
+        let is_complete = !self.complete.is_empty();
+        let bytes = if is_complete {
+            &self.complete[..]
+        } else {
+            &self.buffer[..]
+        };
+        let Some(header) = FixedHeader::read(bytes)? else {
             return Ok(None);
         };
         if header.packet_len > self.max_packet_size {
-            let first = self.buffer.first().copied().unwrap_or(0);
+            let first = bytes.first().copied().unwrap_or(0);
             return Err(in_packet(DecodeErrorKind::PacketTooLarge.at(1), first));
         }
-        let length = header.packet_len as usize;
-        if self.buffer.len() < length {
+        if !is_complete {
             return Ok(None);
         }
-        Ok(Some(Frame::new(
-            self.buffer.split_to(length).freeze(),
-            header,
-        )))
+        let packet = self.complete.split_to(header.packet_len as usize);
+        Ok(Some(Frame::new(packet, header)))
     }
 
     /// Bytes that have been pushed and not yet taken.
     #[must_use]
     pub fn buffered(&self) -> usize {
-        self.buffer.len()
+        self.complete.len() + self.buffer.len()
     }
+}
+
+/// Bytes of the packets at the front that are complete.
+fn complete_len(bytes: &[u8]) -> usize {
+    let mut length = 0;
+    while let Some(Ok(Some(header))) = bytes.get(length..).map(FixedHeader::read) {
+        let end = length + header.packet_len as usize;
+        if end > bytes.len() {
+            break;
+        }
+        length = end;
+    }
+    length
 }

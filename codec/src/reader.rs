@@ -131,13 +131,23 @@ impl<'a> Reader<'a> {
     /// UTF-8 Encoded String.
     #[inline]
     pub(crate) fn string(&mut self) -> Result<&'a str, DecodeError> {
+        self.string_without([0])
+    }
+
+    /// UTF-8 Encoded String that is a Topic Name, or empty.
+    #[inline]
+    pub(crate) fn topic_name(&mut self) -> Result<&'a str, DecodeError> {
+        self.string_without([0, b'+', b'#'])
+    }
+
+    #[inline]
+    fn string_without<const N: usize>(
+        &mut self,
+        unwanted: [u8; N],
+    ) -> Result<&'a str, DecodeError> {
         let start = *self;
         let bytes = self.binary_data()?;
-        match core::str::from_utf8(bytes) {
-            Ok(text) if !contains_any(bytes, [0]) => Ok(text),
-            Ok(_) => Err(start.error(DecodeErrorKind::NullCharacter)),
-            Err(_) => Err(start.error(DecodeErrorKind::InvalidUtf8)),
-        }
+        text_without(unwanted, bytes).ok_or_else(|| start.error(fault_of_text(bytes)))
     }
 
     /// Binary Data.
@@ -162,6 +172,25 @@ impl<'a> Reader<'a> {
     pub(crate) fn part(&mut self, length: usize) -> Result<Self, DecodeError> {
         let offset = self.offset();
         self.bytes(length).map(|bytes| Self::new(bytes, offset))
+    }
+}
+
+/// The bytes as text, if they are UTF-8 and none of them is unwanted. Not inlined, so that what reads strings is.
+#[inline(never)]
+fn text_without<const N: usize>(unwanted: [u8; N], bytes: &[u8]) -> Option<&str> {
+    if contains_any(bytes, unwanted) {
+        return None;
+    }
+    core::str::from_utf8(bytes).ok()
+}
+
+/// Why [`text_without`] gives none.
+#[cold]
+fn fault_of_text(bytes: &[u8]) -> DecodeErrorKind {
+    match core::str::from_utf8(bytes) {
+        Ok(text) if text.contains('\0') => DecodeErrorKind::NullCharacter,
+        Ok(_) => DecodeErrorKind::TopicNameWildcard,
+        Err(_) => DecodeErrorKind::InvalidUtf8,
     }
 }
 

@@ -2,8 +2,10 @@
 
 use core::fmt;
 
+use crate::Version;
+use crate::error::{DecodeError, DecodeErrorKind};
+use crate::reader::Reader;
 use crate::scan::contains_any;
-use crate::{DecodeErrorKind, Version};
 
 /// The longest Topic Name of version 3.1, in characters (section 2.2 there).
 const NAME_CHARACTERS_3_1: usize = 32_767;
@@ -91,17 +93,18 @@ pub fn validate_topic_name(name: &str) -> Result<(), TopicNameError> {
     }
 }
 
-/// What is wrong with the Topic Name in a packet of `version`.
+/// Reads the Topic Name of a packet of `version`, which may also be empty.
 #[inline]
-pub(crate) fn name_fault(name: &str, version: Version) -> Option<DecodeErrorKind> {
-    match validate_topic_name(name) {
-        Ok(()) if version == Version::V3_1 && name.chars().count() > NAME_CHARACTERS_3_1 => {
-            Some(DecodeErrorKind::TopicNameTooLong)
-        }
-        Ok(()) => None,
-        Err(TopicNameError::Empty) => Some(DecodeErrorKind::TopicNameEmpty),
-        Err(_) => Some(DecodeErrorKind::TopicNameWildcard),
+pub(crate) fn decode_name<'a>(
+    reader: &mut Reader<'a>,
+    version: Version,
+) -> Result<&'a str, DecodeError> {
+    let start = *reader;
+    let name = reader.topic_name()?;
+    if version == Version::V3_1 && name.chars().count() > NAME_CHARACTERS_3_1 {
+        return Err(start.error(DecodeErrorKind::TopicNameTooLong));
     }
+    Ok(name)
 }
 
 /// Whether `filter` is a Topic Filter, or from version 5.0 on a Shared Subscription.

@@ -118,14 +118,16 @@ impl<'a> Connect<'a> {
         })
     }
 
+    #[inline]
     pub(super) fn body_len(&self) -> Result<usize, EncodeError> {
         if !self.version.has_properties() && self.password.is_some() && self.user_name.is_none() {
             return Err(EncodeError::NotInVersion);
         }
         let properties = self.properties.encoded_len(self.version)?;
-        let will = self
-            .will
-            .map_or(Ok(0), |will| will.encoded_len(self.version))?;
+        let will = match &self.will {
+            Some(will) => will.encoded_len(self.version)?,
+            None => 0,
+        };
         let user_name = self
             .user_name
             .map_or(Ok(0), |name| prefixed_len(name.as_bytes()))?;
@@ -139,6 +141,7 @@ impl<'a> Connect<'a> {
             + password)
     }
 
+    #[inline]
     pub(super) fn write(&self, buffer: &mut impl BufMut) {
         put_prefixed(self.version.protocol_name().as_bytes(), buffer);
         buffer.put_u8(self.version.level());
@@ -146,7 +149,7 @@ impl<'a> Connect<'a> {
         buffer.put_u16(self.keep_alive);
         self.properties.write(self.version, buffer);
         put_prefixed(self.client_id.as_bytes(), buffer);
-        if let Some(will) = self.will {
+        if let Some(will) = &self.will {
             will.properties.write(self.version, buffer);
             put_prefixed(will.topic.as_bytes(), buffer);
             put_prefixed(will.payload, buffer);
@@ -159,9 +162,10 @@ impl<'a> Connect<'a> {
         }
     }
 
+    #[inline]
     fn flags(&self) -> u8 {
         let flag = |set: bool, bit: u8| if set { bit } else { 0 };
-        let will = self.will.map_or(0, |will| {
+        let will = self.will.as_ref().map_or(0, |will| {
             WILL | u8::from(will.qos) << 3 | flag(will.retain, WILL_RETAIN)
         });
         flag(self.clean_start, CLEAN_START)
@@ -239,9 +243,9 @@ impl<'a> Will<'a> {
     ) -> Result<Self, DecodeError> {
         let properties = Properties::decode(reader, version, Place::Will)?;
         let start = *reader;
-        let topic = reader.string()?;
-        if let Some(fault) = topic::name_fault(topic, version) {
-            return Err(start.error(fault));
+        let topic = topic::decode_name(reader, version)?;
+        if topic.is_empty() {
+            return Err(start.error(DecodeErrorKind::TopicNameEmpty));
         }
         let start = *reader;
         let payload = reader.binary_data()?;
@@ -257,6 +261,7 @@ impl<'a> Will<'a> {
         })
     }
 
+    #[inline]
     fn encoded_len(&self, version: Version) -> Result<usize, EncodeError> {
         let properties = self.properties.encoded_len(version)?;
         Ok(properties + prefixed_len(self.topic.as_bytes())? + prefixed_len(self.payload)?)

@@ -47,17 +47,15 @@ impl<'a> Publish<'a> {
             return Err(DecodeErrorKind::DupWithQoS0.at(0));
         }
         let start = *reader;
-        let topic = reader.string()?;
+        let topic = topic::decode_name(reader, version)?;
         let packet_id = if qos == QoS::AtMostOnce {
             None
         } else {
             Some(reader.packet_id()?)
         };
         let properties = Properties::decode(reader, version, Place::Packet(PacketType::Publish))?;
-        match topic::name_fault(topic, version) {
-            None => {}
-            Some(DecodeErrorKind::TopicNameEmpty) if properties.topic_alias().is_some() => {}
-            Some(fault) => return Err(start.error(fault)),
+        if topic.is_empty() && properties.topic_alias().is_none() {
+            return Err(start.error(DecodeErrorKind::TopicNameEmpty));
         }
         let payload = reader.take_rest();
         Ok(Self {
@@ -99,28 +97,31 @@ impl<'a> Publish<'a> {
     }
 }
 
-/// Where the parts of a decoded PUBLISH lie in what follows the fixed header.
+/// Where the parts of a decoded PUBLISH lie in what follows the fixed header. Topic Name, Packet Identifier, properties
+/// and payload follow each other, so that lengths tell it all.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Layout {
-    packet_id: Option<PacketId>,
-    /// Bytes of the Topic Name, which stands first, after its length.
-    topic_len: usize,
-    /// Bytes of the properties, without their length, which lie before the payload.
-    properties_len: usize,
-    payload_len: usize,
     present: u64,
+    payload_len: u32,
+    properties_len: u32,
+    topic_len: u16,
+    packet_id: Option<PacketId>,
 }
 
 impl Layout {
     /// That of a decoded `publish`.
     #[inline]
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "a packet has at most 268,435,460 bytes, a Topic Name 65,535"
+    )]
     pub(crate) fn of(publish: &Publish<'_>) -> Self {
         Self {
-            packet_id: publish.packet_id,
-            topic_len: publish.topic.len(),
-            properties_len: publish.properties.raw().len(),
-            payload_len: publish.payload.len(),
             present: publish.properties.present(),
+            payload_len: publish.payload.len() as u32,
+            properties_len: publish.properties.raw().len() as u32,
+            topic_len: publish.topic.len() as u16,
+            packet_id: publish.packet_id,
         }
     }
 
@@ -128,17 +129,17 @@ impl Layout {
     /// way to it in safe code.
     #[inline]
     pub(crate) fn publish<'a>(&self, flags: u8, body: &'a [u8]) -> Publish<'a> {
-        let end = body.len().saturating_sub(self.payload_len);
+        let end = body.len().saturating_sub(self.payload_len as usize);
+        let start = end.saturating_sub(self.properties_len as usize);
         let part = |from: usize, to: usize| body.get(from..to).unwrap_or_default();
-        let topic = part(2, 2 + self.topic_len);
-        let properties = part(end.saturating_sub(self.properties_len), end);
+        let topic = part(2, 2 + usize::from(self.topic_len));
         Publish {
             dup: flags & DUP != 0,
             qos: QoS::from_bits(flags >> 1).unwrap_or_default(),
             retain: flags & RETAIN != 0,
             topic: core::str::from_utf8(topic).unwrap_or_default(),
             packet_id: self.packet_id,
-            properties: Properties::checked(properties, self.present),
+            properties: Properties::checked(part(start, end), self.present),
             payload: part(end, body.len()),
         }
     }

@@ -170,6 +170,7 @@ impl<'a> Subscriptions<'a> {
         self.raw.is_empty()
     }
 
+    #[inline]
     fn encoded_len(&self, version: Version) -> Result<usize, EncodeError> {
         let only_qos =
             |options: SubscriptionOptions| options.to_byte() <= u8::from(QoS::ExactlyOnce);
@@ -276,10 +277,12 @@ impl<'a> Subscribe<'a> {
         })
     }
 
+    #[inline]
     pub(super) fn body_len(&self, version: Version) -> Result<usize, EncodeError> {
         Ok(2 + self.properties.encoded_len(version)? + self.subscriptions.encoded_len(version)?)
     }
 
+    #[inline]
     pub(super) fn write(&self, version: Version, buffer: &mut impl BufMut) {
         buffer.put_u16(self.packet_id.value());
         self.properties.write(version, buffer);

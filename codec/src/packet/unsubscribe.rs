@@ -62,6 +62,7 @@ impl<'a> Filters<'a> {
         self.raw.is_empty()
     }
 
+    #[inline]
     fn encoded_len(&self) -> Result<usize, EncodeError> {
         match self.unencodable {
             Some(error) => Err(error),
@@ -155,10 +156,12 @@ impl<'a> Unsubscribe<'a> {
         })
     }
 
+    #[inline]
     pub(super) fn body_len(&self, version: Version) -> Result<usize, EncodeError> {
         Ok(2 + self.properties.encoded_len(version)? + self.filters.encoded_len()?)
     }
 
+    #[inline]
     pub(super) fn write(&self, version: Version, buffer: &mut impl BufMut) {
         buffer.put_u16(self.packet_id.value());
         self.properties.write(version, buffer);
