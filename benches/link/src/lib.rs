@@ -56,7 +56,7 @@ pub use config::{
     Step, Trace,
 };
 pub use decide::{Arrival, Cause, Damage, Decider, Fate};
-pub use linux::{Link, Side, TcpInfo};
+pub use linux::{Fidelity, Link, Side, TcpInfo};
 pub use statistics::{Counts, KernelCounts, Lateness, Statistics};
 pub use unavailable::Unavailable;
 

@@ -237,6 +237,15 @@ fn a_burst_fills_the_queue_and_drains_at_the_rate() {
         decider.decide(milliseconds(1), LENGTH),
         Fate::Lost(Cause::Queue)
     );
+    // Half a packet of room is room for half a packet.
+    assert_eq!(
+        decider.decide(Duration::from_micros(1500), LENGTH),
+        Fate::Lost(Cause::Queue)
+    );
+    assert!(matches!(
+        decider.decide(Duration::from_micros(1500), LENGTH / 2),
+        Fate::Arrives(_)
+    ));
     // An idle link sends at once.
     assert_eq!(
         arrival(decider.decide(milliseconds(100), LENGTH)).at,
@@ -279,6 +288,24 @@ fn one_kind_of_chance_does_not_shift_another() {
         ..plain.clone()
     };
     assert_eq!(lost(9, &plain, 10_000), lost(9, &everything, 10_000));
+    // Nor does it tell of it: those that are spared have the jitter, the duplicates and the damage of anybody.
+    let half = Impairment {
+        loss: Loss::Independent { probability: 0.5 },
+        ..everything
+    };
+    let mut spared = 0.0;
+    let (mut jitter, mut duplicated, mut damaged) = (0.0, 0.0, 0.0);
+    for (index, fate) in (0..).zip(fates(9, &half, 100_000)) {
+        if let Fate::Arrives(arrival) = fate {
+            spared += 1.0;
+            jitter += (arrival.at - milliseconds(index)).as_secs_f64();
+            duplicated += f64::from(u8::from(arrival.duplicate.is_some()));
+            damaged += f64::from(u8::from(arrival.damage.is_some()));
+        }
+    }
+    assert_near(jitter / spared, 0.005, 0.02);
+    assert_near(duplicated / spared, 0.3, 0.03);
+    assert_near(damaged / spared, 0.3, 0.03);
 }
 
 #[test]
@@ -447,8 +474,9 @@ proptest! {
 
     #[test]
     fn a_bottleneck_never_exceeds_its_rate_nor_its_queue(
-        bits_per_second in 1000_u64..1_000_000_000,
-        queue in 1500_u64..100_000,
+        // About two million bits come in a second: less than that makes a queue, more does not.
+        bits_per_second in prop_oneof![1000_u64..2_000_000, 2_000_000_u64..1_000_000_000],
+        queue in 1500_u64..20_000,
         packets in proptest::collection::vec((0_u64..5000, 20_usize..1500), 1..200),
     ) {
         let bandwidth = Bandwidth { bits_per_second, queue };

@@ -2,6 +2,7 @@
 
 mod counters;
 mod device;
+mod fidelity;
 mod kernel;
 mod link;
 mod namespace;
@@ -9,6 +10,7 @@ mod netlink;
 mod pump;
 mod tcp_info;
 
+pub use fidelity::Fidelity;
 pub use link::{Link, Side};
 pub(crate) use namespace::{enter_user_namespace, privilege};
 pub use tcp_info::TcpInfo;

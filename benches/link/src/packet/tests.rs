@@ -89,6 +89,28 @@ fn a_computed_zero_is_written_as_all_ones() {
 }
 
 #[test]
+fn an_adjusted_zero_is_written_as_all_ones() {
+    let original = packet(4, UDP, (1, 2), b"abc");
+    let layout = Layout::at(&original, 0).unwrap();
+    let address = Ipv4Addr::new(198, 18, 2, 1).into();
+    let mut all_ones = 0;
+    // Some port makes it zero.
+    for port in 0..=u16::MAX {
+        let mut packet = original.clone();
+        readdress(&mut packet, &layout, Of::Source, address, (20, port));
+        assert_ne!(word(&packet, 26), 0);
+        assert!(checksums_are_right(&packet));
+        all_ones += u32::from(word(&packet, 26) == 0xffff);
+    }
+    assert!(all_ones > 0);
+    // And where there was none, none is made up.
+    let mut without = original;
+    set_word(&mut without, 26, 0);
+    readdress(&mut without, &layout, Of::Source, address, (20, 9));
+    assert_eq!(word(&without, 26), 0);
+}
+
+#[test]
 fn short_and_foreign_bytes_are_no_packets() {
     for length in 0..40 {
         assert!(!checksums_are_right(&vec![0x60; length]));

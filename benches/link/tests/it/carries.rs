@@ -1,12 +1,12 @@
 //! What is sent arrives unharmed, by every kind of device and both families.
 
-use std::{fs, time::Duration};
+use std::{collections::BTreeSet, fs, time::Duration};
 
 use quince_link::{Config, Device, Direction, Family, Impairment, Link, Statistics, TcpInfo};
 
 use crate::{
     test,
-    traffic::{connection, datagram, flood, missing, transfer},
+    traffic::{connection, datagram, flood, missing, number, transfer},
 };
 
 pub(crate) fn trials() -> Vec<libtest_mimic::Trial> {
@@ -61,24 +61,29 @@ fn everything_arrives(device: Device, family: Family) {
         ..Config::default()
     })
     .unwrap();
-    let got = flood(&link, 5000, 1200);
+    let mut got = flood(&link, 5000, 1200);
+    if device == Device::Veth {
+        // On its way to and from a veth device the kernel has a queue for each processor: a thread that is moved between
+        // them overtakes itself.
+        got.sort_by_key(|datagram| number(datagram));
+    }
+    assert_eq!(
+        missing(5000, &got),
+        BTreeSet::new(),
+        "{:#?}",
+        link.statistics()
+    );
     // Without jitter in the order in which they were sent.
     assert!(
         got.iter()
-            .zip(0..5000)
+            .zip(0..)
             .all(|(got, number)| *got == datagram(number, 1200))
     );
     assert_eq!(got.len(), 5000);
-    assert_eq!(
-        link.counts(Direction::AToB).packets,
-        5000,
-        "nothing else was sent"
-    );
-    assert_eq!(
-        link.counts(Direction::BToA).packets,
-        0,
-        "nothing was answered"
-    );
+    let counts = link.counts(Direction::AToB);
+    assert_eq!(counts.packets, 5000, "nothing else was sent");
+    let counts = link.counts(Direction::BToA);
+    assert_eq!(counts.packets, 0, "nothing was answered");
 
     let lossy = Impairment::delayed(delay).losing(0.02);
     for direction in [Direction::AToB, Direction::BToA] {

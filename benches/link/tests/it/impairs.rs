@@ -3,13 +3,13 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use quince_link::{
-    Bandwidth, Change, Checksum, Config, Corruption, Decider, Direction, Fate, GilbertElliott,
+    Bandwidth, Change, Checksum, Config, Corruption, Decider, Direction, End, Fate, GilbertElliott,
     Impairment, Jitter, Link, Loss, Order, Step,
 };
 
 use crate::{
     test,
-    traffic::{datagram, flood, missing, number},
+    traffic::{datagram, flood, missing, number, udp, wait_until},
 };
 
 pub(crate) fn trials() -> Vec<libtest_mimic::Trial> {
@@ -23,6 +23,8 @@ pub(crate) fn trials() -> Vec<libtest_mimic::Trial> {
         test!(jitter_reorders_only_when_told),
         test!(a_full_queue_drops),
         test!(a_blackout_is_exact),
+        test!(delays_are_never_too_short),
+        test!(what_was_late_taints),
     ]
 }
 
@@ -218,4 +220,35 @@ fn a_blackout_is_exact() {
     )
     .unwrap();
     assert_eq!(flood(&link, 25, 64).len(), 25);
+}
+
+fn delays_are_never_too_short() {
+    let link = one_way(
+        91,
+        Impairment::delayed(Duration::from_millis(25)).losing(0.05),
+    );
+    let found = link
+        .measure_fidelity(1000, Duration::from_micros(500))
+        .unwrap();
+    assert_eq!((found.sent, found.early), (1000, 0), "{found:?}");
+    assert_eq!(found.received + found.lost, 1000, "{found:?}");
+    assert!(found.lost > 0);
+}
+
+/// A reader that does not read makes a loss that nobody configured, and the link says so.
+fn what_was_late_taints() {
+    let link = one_way(92, Impairment::default());
+    let receiver = udp(link.side(End::B));
+    let sender = udp(link.side(End::A));
+    let to = receiver.local_addr().unwrap();
+    for number in 1..=1000 {
+        sender.send_to(&[0; 1400], to).unwrap();
+        wait_until(&link, Direction::AToB, |counts| counts.delivered == number);
+    }
+    let statistics = link.statistics();
+    assert!(
+        statistics.kernel_b.udp_receive_buffer_errors > 0,
+        "{statistics:#?}"
+    );
+    assert!(link.taint().unwrap().contains("nobody configured"));
 }
