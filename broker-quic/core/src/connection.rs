@@ -28,7 +28,7 @@ use core::task::Waker;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use quince_codec::{Frame, Framer, ReasonCode};
+use quince_codec::{Frame, Framer, PacketType, ReasonCode};
 
 pub use self::authentication::{Answer, AuthenticationRequest, Enhanced, Round};
 use self::authentication::{Renewal, Turn};
@@ -88,12 +88,38 @@ enum State {
     Closed,
 }
 
-/// A packet that could not be taken because a queue is full.
+/// A packet that could not be taken because a queue is full, and what must stay behind it.
 #[derive(Debug)]
 struct Paused {
     frame: Frame,
+    /// What came after it, in its order, without what [`Paused::passes`].
+    behind: VecDeque<Frame>,
+    /// Bytes in `behind`.
+    held: usize,
     retry: Time,
     give_up: Time,
+}
+
+impl Paused {
+    /// Whether a packet may overtake a PUBLISH. Acknowledgements must: the queue that is full may be this client's own, or that
+    /// of a client whose own publish waits for this one's.
+    fn passes(frame: &Frame) -> bool {
+        matches!(
+            frame.packet_type(),
+            Some(
+                PacketType::PubAck
+                    | PacketType::PubRec
+                    | PacketType::PubRel
+                    | PacketType::PubComp
+                    | PacketType::PingReq
+            )
+        )
+    }
+
+    fn hold(&mut self, frame: Frame) {
+        self.held += frame.bytes().len();
+        self.behind.push_back(frame);
+    }
 }
 
 /// See the module.
@@ -356,7 +382,7 @@ impl Connection {
     }
 
     fn keep_alive_deadline(&self) -> Option<Time> {
-        // While reading is paused by us, the client's packets cannot be seen.
+        // While a packet is held up, those behind it may not be seen.
         let counts = self.keep_alive > 0 && self.paused.is_none();
         counts.then(|| {
             self.last_packet
@@ -371,7 +397,11 @@ impl Connection {
     }
 
     fn takes_packets(&self) -> bool {
-        self.paused.is_none() && self.link.outbox.has_room() && !self.link.outbox.awaits_connack()
+        let holds_little = self
+            .paused
+            .as_ref()
+            .is_none_or(|paused| paused.held < self.hub.config.held_input);
+        holds_little && self.link.outbox.has_room() && !self.link.outbox.awaits_connack()
     }
 }
 

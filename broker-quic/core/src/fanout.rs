@@ -6,6 +6,7 @@ use std::sync::Arc;
 use quince_codec::QoS;
 
 use crate::hub::Hub;
+use crate::interleave::Seam;
 use crate::mailbox::{Reservation, WhenFull};
 use crate::message::{Delivery, Incoming, Message};
 use crate::policy::{Action, Identity, InForce, Principal};
@@ -168,6 +169,7 @@ impl Hub {
                 },
             );
         };
+        self.interleaving.at(Seam::Push);
         let planned =
             plan(targets, &matches, incoming, publisher, &message).ok_or(QuotaExceeded)?;
         let mut after = Position::START;
@@ -187,6 +189,7 @@ impl Hub {
             reservation,
         } in planned
         {
+            self.interleaving.at(Seam::Push);
             match reservation {
                 Some(reservation) => {
                     after = self.log.append();
@@ -238,7 +241,7 @@ impl Hub {
             properties: message.properties.as_properties(),
             payload: &message.payload,
             qos: orphan.qos,
-            retain: orphan.retain,
+            retain: message.retain,
         };
         let nobody = Arc::from("");
         let publisher = Publisher {
@@ -251,6 +254,7 @@ impl Hub {
             reservation,
         }) = pick(members, &incoming, publisher, message)
         {
+            self.interleaving.at(Seam::Push);
             match reservation {
                 Some(reservation) => {
                     self.log.append();

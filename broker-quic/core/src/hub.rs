@@ -13,6 +13,7 @@ use crate::delayed::{Delayed, Destination, Waiting};
 use crate::fanout::{Published, Publisher, QuotaExceeded};
 use crate::figures::{Counters, Figures};
 use crate::identifier::ConnectionId;
+use crate::interleave::{Interleave, Interleaving, Seam};
 use crate::message::{Budget, Incoming};
 use crate::policy::{Action, AllowAll, Identity, InForce, Policy, Subject};
 use crate::position::{Log, Position};
@@ -32,6 +33,7 @@ pub struct Hub {
     pub(crate) log: Log,
     pub(crate) budget: Arc<Budget>,
     pub(crate) retained: Retained,
+    pub(crate) interleaving: Interleaving,
     registry: Mutex<Registry>,
     routes: RwLock<Arc<Routes>>,
     in_force: RwLock<InForce>,
@@ -68,6 +70,7 @@ impl Hub {
             log: Log::new(config.durability),
             budget: Budget::new(config.buffered_bytes),
             retained: Retained::new(config.retained_messages, config.retained_bytes),
+            interleaving: Interleaving::default(),
             registry: Mutex::new(Registry::new(config.seed)),
             routes: RwLock::default(),
             slots: Mutex::default(),
@@ -80,6 +83,14 @@ impl Hub {
             policy_epoch: AtomicU64::new(1),
             config,
         }
+    }
+
+    /// The same broker, with somebody who decides what other tasks do between the steps of a call.
+    #[must_use]
+    pub fn interleaved_by(mut self, listener: Arc<dyn Interleave>) -> Self {
+        self.interleaving = Interleaving::by(listener);
+        self.retained.interleave(self.interleaving.clone());
+        self
     }
 
     /// What the broker is set to.
@@ -217,17 +228,18 @@ impl Hub {
     }
 
     pub(crate) fn registry(&self) -> MutexGuard<'_, Registry> {
-        // Peer input never panics; if a defect does, the other connections go on with what is consistent per entry.
-        self.registry.lock().unwrap_or_else(PoisonError::into_inner)
+        self.interleaving.lock(&self.registry, Seam::Registry)
     }
 
     /// The current snapshot.
     pub(crate) fn routes(&self) -> Arc<Routes> {
+        self.interleaving.at(Seam::Routes);
         Arc::clone(&self.routes.read().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Publishes a changed snapshot. Only the registry calls this.
     pub(crate) fn change_routes<T>(&self, change: impl FnOnce(&mut Routes) -> T) -> T {
+        self.interleaving.at(Seam::Routes);
         let mut routes = self.routes.write().unwrap_or_else(PoisonError::into_inner);
         change(Arc::make_mut(&mut routes))
     }

@@ -41,6 +41,7 @@ mod figures;
 mod flow;
 mod hub;
 mod identifier;
+mod interleave;
 mod mailbox;
 mod message;
 mod outbox;
@@ -60,6 +61,7 @@ pub use self::connection::{
 pub use self::figures::Figures;
 pub use self::hub::Hub;
 pub use self::identifier::{ConnectionId, FlowId};
+pub use self::interleave::{Interleave, Seam};
 pub use self::policy::{Action, AllowAll, Policy, Principal, Subject};
 pub use self::position::{Durability, Position};
 pub use self::time::Time;

@@ -74,6 +74,8 @@ pub(crate) struct Message {
     pub(crate) properties: PropertyList,
     pub(crate) payload: Box<[u8]>,
     pub(crate) qos: QoS,
+    /// RETAIN as it was published.
+    pub(crate) retain: bool,
     pub(crate) expires: Option<Time>,
     /// Who published it, if it is to be retained: it is shown to new subscribers for as long as that one may publish it.
     pub(crate) retained_by: Option<Box<Identity>>,
@@ -111,6 +113,7 @@ impl Message {
             properties,
             payload: Box::from(incoming.payload),
             qos: incoming.qos,
+            retain: incoming.retain,
             expires,
             retained_by: retained_by.map(Box::new),
             charge,

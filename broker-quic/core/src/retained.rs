@@ -5,11 +5,12 @@
 use std::collections::BTreeMap;
 use std::ops::Bound;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use quince_codec::QoS;
 
 use crate::identifier::FlowId;
+use crate::interleave::{Interleaving, Seam};
 use crate::message::Message;
 use crate::routes::filter_matches;
 use crate::time::Time;
@@ -28,6 +29,7 @@ pub(crate) struct Retained {
     messages: AtomicUsize,
     bytes: AtomicUsize,
     shards: [Mutex<Topics>; SHARDS],
+    interleaving: Interleaving,
 }
 
 /// The store has no room for one more message.
@@ -48,7 +50,12 @@ impl Retained {
             messages: AtomicUsize::new(0),
             bytes: AtomicUsize::new(0),
             shards: core::array::from_fn(|_| Mutex::default()),
+            interleaving: Interleaving::default(),
         }
+    }
+
+    pub(crate) fn interleave(&mut self, interleaving: Interleaving) {
+        self.interleaving = interleaving;
     }
 
     pub(crate) fn messages(&self) -> usize {
@@ -64,9 +71,8 @@ impl Retained {
     }
 
     fn lock(&self, shard: usize) -> MutexGuard<'_, Topics> {
-        self.shards[shard]
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+        self.interleaving
+            .lock(&self.shards[shard], Seam::RetainedShard)
     }
 
     /// Throws away what has expired; returns whether anything was.

@@ -11,6 +11,7 @@ use super::exchange::Exchange;
 use super::link::{Step, TooLarge};
 use crate::flow::Stage;
 use crate::identifier::FlowId;
+use crate::interleave::Seam;
 use crate::message::{Delivery, Message};
 use crate::policy::Action;
 use crate::position::Position;
@@ -26,6 +27,7 @@ impl Exchange<'_> {
     /// Moves as much into the outbox as it has room for, and as the client's Receive Maximum allows.
     pub(crate) fn deliver(&mut self) -> Result<(), Ending> {
         while self.link.outbox.has_room() && !self.link.outbox.awaits_connack() {
+            self.hub.interleaving.at(Seam::Pop);
             if self.deliver_next()? == Delivered::Nothing {
                 break;
             }

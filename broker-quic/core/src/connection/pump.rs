@@ -1,5 +1,7 @@
 //! What a connection does whenever anything may have changed: heed signals, take packets, deliver.
 
+use std::collections::VecDeque;
+
 use quince_codec::{Frame, Packet, PacketType, ReasonCode};
 
 use super::authentication::Turn;
@@ -79,11 +81,38 @@ impl Connection {
     }
 
     pub(super) fn retry_paused(&mut self, now: Time) {
-        if let Some(paused) = self.paused.take_if(|paused| paused.retry <= now) {
-            // The client could not be heard meanwhile.
-            self.last_packet = now;
-            self.process_frame(now, &paused.frame, Some(paused.give_up));
+        let Some(paused) = self.paused.take_if(|paused| paused.retry <= now) else {
+            return;
+        };
+        // The client may not have been heard meanwhile.
+        self.last_packet = now;
+        self.process_frame(now, &paused.frame, Some(paused.give_up));
+        let (mut behind, mut held) = (paused.behind, paused.held);
+        while self.paused.is_none() && matches!(self.state, State::Connected(_)) {
+            let Some(frame) = behind.pop_front() else {
+                return;
+            };
+            held -= frame.bytes().len();
+            if self.link.outbox.has_room() {
+                self.process_frame(now, &frame, None);
+            } else {
+                self.pause(now, frame, None);
+            }
         }
+        if let Some(paused) = &mut self.paused {
+            (paused.behind, paused.held) = (behind, held);
+        }
+    }
+
+    /// Holds a packet up, and all that must stay behind it, until it is tried again.
+    fn pause(&mut self, now: Time, frame: Frame, give_up: Option<Time>) {
+        self.paused = Some(Paused {
+            frame,
+            behind: VecDeque::new(),
+            held: 0,
+            retry: now.plus_millis(TRY_AGAIN_AFTER),
+            give_up: give_up.unwrap_or(now + self.hub.config.pause_limit),
+        });
     }
 
     pub(super) fn process_input(&mut self, now: Time) {
@@ -103,7 +132,10 @@ impl Connection {
                 Ok(None) => return,
                 Ok(Some(frame)) => {
                     self.last_packet = now;
-                    self.process_frame(now, &frame, None);
+                    match &mut self.paused {
+                        Some(paused) if !Paused::passes(&frame) => paused.hold(frame),
+                        _ => self.process_frame(now, &frame, None),
+                    }
                 }
                 Err(error) => self.end_by_error(now, error, None),
             }
@@ -152,13 +184,7 @@ impl Connection {
         match exchange.handle(&packet) {
             Ok(Handled::Done) => {}
             Ok(Handled::TryAgain) => {
-                let give_up = give_up.unwrap_or(now + self.hub.config.pause_limit);
-                let retry = now.plus_millis(TRY_AGAIN_AFTER);
-                self.paused = Some(Paused {
-                    frame: frame.clone(),
-                    retry,
-                    give_up,
-                });
+                self.pause(now, frame.clone(), give_up);
             }
             Err(ending) => self.end(now, ending),
         }

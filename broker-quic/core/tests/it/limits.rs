@@ -181,9 +181,15 @@ fn a_publisher_without_reason_codes_is_paused_until_there_is_room() {
         }
         assert_eq!(net.read(publisher).len(), 2);
         net.send(publisher, &Packet::PingReq);
-        assert_eq!(net.read(publisher), [""; 0], "reading is paused");
-        assert!(net.broker.unread(publisher) > 0);
-        // Its Keep Alive cannot be judged meanwhile.
+        assert_eq!(
+            net.read(publisher),
+            ["PINGRESP"],
+            "it is served all the same"
+        );
+        // A packet that may not overtake the PUBLISH stays behind it.
+        net.unsubscribe(publisher, 9, &["none"]);
+        assert_eq!(net.read(publisher), [""; 0]);
+        // Its Keep Alive is not judged meanwhile.
         net.wait(29);
         assert!(!net.broker.is_closed(publisher));
         let client = net.dial(&hello(V5, "away").stored(100));
@@ -198,7 +204,7 @@ fn a_publisher_without_reason_codes_is_paused_until_there_is_room() {
         );
         net.wait_millis(50);
         let name = if qos == Q1 { "PUBACK 3" } else { "PUBREC 3" };
-        assert_eq!(net.read(publisher), [name, "PINGRESP"]);
+        assert_eq!(net.read(publisher), [name, "UNSUBACK 9"]);
         assert!(
             net.read(client)
                 .last()
@@ -222,6 +228,49 @@ fn a_paused_publisher_is_closed_in_the_end() {
     assert!(!net.broker.is_closed(publisher));
     net.wait_millis(1);
     net.assert_refused(publisher, 0x97);
+}
+
+#[test]
+fn acknowledgements_overtake_a_publish_that_waits_for_room_in_its_own_clients_queue() {
+    let mut net = Net::with(Config {
+        queue_messages: 2,
+        ..Config::default()
+    });
+    let client = net.client(&hello(V3, "c").stored(0));
+    net.subscribe(client, &[("t", Q1)]);
+    for number in 1..=3 {
+        net.publish(client, publish(Q1, number, "t", &number.to_string()));
+    }
+    assert_eq!(
+        net.read(client),
+        [
+            "PUBACK 1",
+            "PUBLISH q1 id=1 t=1",
+            "PUBACK 2",
+            "PUBLISH q1 id=2 t=2"
+        ]
+    );
+    net.send(client, &Packet::PubAck(ack(1)));
+    net.wait_millis(50);
+    assert_eq!(net.read(client), ["PUBACK 3", "PUBLISH q1 id=3 t=3"]);
+}
+
+#[test]
+fn what_stays_behind_a_publish_that_waits_is_bounded() {
+    let mut net = Net::with(Config {
+        queue_messages: 1,
+        held_input: 1000,
+        ..Config::default()
+    });
+    away(&mut net, Q1);
+    let publisher = net.simple(V3, "p");
+    let payload = "x".repeat(400);
+    for number in 1..=10 {
+        net.publish(publisher, publish(Q1, number, "t", &payload));
+    }
+    assert_eq!(net.read(publisher), ["PUBACK 1"]);
+    assert!(net.broker.unread(publisher) >= 5 * 400, "reading is paused");
+    assert!(!net.broker.is_closed(publisher));
 }
 
 #[test]

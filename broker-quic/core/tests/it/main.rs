@@ -9,6 +9,7 @@ mod durability;
 mod errors;
 mod figures;
 mod hostile;
+mod interleave;
 mod limits;
 mod mqtt_3_1;
 mod net;

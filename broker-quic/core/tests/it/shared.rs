@@ -1,6 +1,6 @@
 //! Shared subscriptions.
 
-use quince_codec::{Packet, Property, Publish};
+use quince_codec::{Packet, Property, Publish, SubscriptionOptions};
 
 use crate::net::{Client, Net, Q0, Q1, Q2, V5, ack, ack_with, hello, options, publish};
 
@@ -257,4 +257,27 @@ fn an_orphan_stays_in_its_group() {
     net.abort(first_of_h);
     assert_eq!(got(&mut net, second_of_h).len(), 1);
     net.assert_quiet(of_g);
+}
+
+#[test]
+fn an_orphan_has_the_retain_flag_that_its_new_receiver_asks_for() {
+    let mut net = Net::new();
+    let one = net.simple(V5, "one");
+    net.subscribe(one, &[("$share/g/t", Q1)]);
+    let publisher = net.simple(V5, "p");
+    let retained = Publish {
+        retain: true,
+        ..publish(Q1, 1, "t", "x")
+    };
+    net.publish(publisher, retained);
+    assert_eq!(got(&mut net, one), ["PUBLISH q1 id=1 t=x"]);
+    let two = net.simple(V5, "two");
+    let as_published = SubscriptionOptions {
+        retain_as_published: true,
+        ..options(Q1)
+    };
+    net.subscribe_with(two, 7, &[], &[("$share/g/t", as_published)]);
+    assert_eq!(net.read(two), ["SUBACK 7 01"]);
+    net.abort(one);
+    assert_eq!(got(&mut net, two), ["PUBLISH q1 id=1 retain t=x"]);
 }
