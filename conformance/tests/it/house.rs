@@ -10,6 +10,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("quince-core", &["quince-codec"]),
     ("quince-broker", &["quince-codec", "quince-core"]),
     ("quince-client", &["quince-codec"]),
+    ("quince-model", &["quince-codec"]),
     // The suite judges brokers: ours is only its target, behind the feature `embedded`.
     (
         "quince-conformance",
@@ -19,6 +20,11 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "quince-core",
             "quince-broker",
         ],
+    ),
+    // The only one that sees the broker and the model that judges it.
+    (
+        "quince-simulation",
+        &["quince-codec", "quince-core", "quince-model"],
     ),
     ("quince-fuzz-targets", &["quince-codec", "quince-core"]),
     // Knows nothing of MQTT.

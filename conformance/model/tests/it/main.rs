@@ -1,0 +1,5 @@
+//! Each rule of the judge refuses a wrong history and passes the right one beside it.
+
+mod rules;
+mod script;
+mod tolerance;
