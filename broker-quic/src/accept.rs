@@ -20,6 +20,7 @@ use tracing::{debug, warn};
 use crate::listener::Scheme;
 use crate::peer::{Peer, PeerCertificate};
 use crate::server::Shared;
+use crate::settings::ListenerSettings;
 use crate::transport::{quic, stream, tcp, websocket};
 
 /// How long an accept loop rests when the system has no resources left for a further connection.
@@ -36,7 +37,8 @@ pub(crate) struct Arrival {
 
 impl Arrival {
     /// `None` when there are as many connections as there may be.
-    fn admit(shared: &Shared, transport: Scheme, address: SocketAddr) -> Option<Self> {
+    fn admit(shared: &Shared, listener: ListenerSettings, address: SocketAddr) -> Option<Self> {
+        let transport = listener.url.scheme();
         let Ok(place) = Arc::clone(&shared.places).try_acquire_owned() else {
             debug!(peer = %address, %transport, "turned away: there are too many connections");
             return None;
@@ -46,6 +48,7 @@ impl Arrival {
             peer: Peer {
                 transport,
                 address,
+                admission: listener.admission,
                 certificate: None,
             },
             at: shared.clock.now(),
@@ -55,16 +58,20 @@ impl Arrival {
 }
 
 /// Accepts everything that comes over TCP, whatever lies between TCP and MQTT.
-pub(crate) async fn accept_tcp(shared: Arc<Shared>, listener: TcpListener, transport: Scheme) {
+pub(crate) async fn accept_tcp(
+    shared: Arc<Shared>,
+    socket: TcpListener,
+    listener: ListenerSettings,
+) {
     loop {
         let accepted = tokio::select! {
             () = shared.closing.cancelled() => return,
-            accepted = listener.accept() => accepted,
+            accepted = socket.accept() => accepted,
         };
         match accepted {
             Ok((socket, address)) => {
                 // Who is turned away finds its connection closed.
-                if let Some(arrival) = Arrival::admit(&shared, transport, address) {
+                if let Some(arrival) = Arrival::admit(&shared, listener, address) {
                     shared
                         .tasks
                         .spawn(serve_tcp(Arc::clone(&shared), arrival, socket));
@@ -73,7 +80,7 @@ pub(crate) async fn accept_tcp(shared: Arc<Shared>, listener: TcpListener, trans
             Err(error) => {
                 // Out of file descriptors or memory, or a client that has gone again: neither is a
                 // reason to stop listening.
-                warn!(%error, %transport, "failed to accept");
+                warn!(%error, listener = %listener.url, "failed to accept");
                 sleep(EXHAUSTED).await;
             }
         }
@@ -155,7 +162,11 @@ async fn in_time<T, E: std::fmt::Display>(
 }
 
 /// Accepts QUIC connections.
-pub(crate) async fn accept_quic(shared: Arc<Shared>, endpoint: quinn::Endpoint) {
+pub(crate) async fn accept_quic(
+    shared: Arc<Shared>,
+    endpoint: quinn::Endpoint,
+    listener: ListenerSettings,
+) {
     loop {
         let incoming = tokio::select! {
             () = shared.closing.cancelled() => {
@@ -174,7 +185,7 @@ pub(crate) async fn accept_quic(shared: Arc<Shared>, endpoint: quinn::Endpoint) 
             continue;
         }
         let address = incoming.remote_address();
-        let Some(arrival) = Arrival::admit(&shared, Scheme::Quic, address) else {
+        let Some(arrival) = Arrival::admit(&shared, listener, address) else {
             incoming.refuse();
             continue;
         };

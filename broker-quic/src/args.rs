@@ -9,7 +9,8 @@ use quince_broker::ListenerUrl;
 ///
 /// Without arguments it serves loopback only: MQTT over TCP on port 1883, over WebSocket on port
 /// 8083, and over QUIC on UDP port 14567 with a certificate that lives in memory. On standard output it prints one line per
-/// listener, then `ready`; it logs to standard error. SIGINT or SIGTERM end it in order.
+/// listener, then `ready`; it logs to standard error. SIGINT or SIGTERM end it in order,
+/// SIGHUP makes it read certificates, passwords and access rules again.
 #[derive(Debug, Parser)]
 #[command(
     name = "quince-broker",
@@ -24,9 +25,37 @@ pub(crate) struct Cli {
 }
 
 #[derive(Debug, Subcommand)]
-enum Command {
+pub(crate) enum Command {
     /// Serve clients (this is what happens without a command)
     Serve(Serve),
+    /// Say whether a configuration file, and every file that it names, is good
+    CheckConfig(CheckConfig),
+    /// Print the annotated default configuration
+    DefaultConfig,
+    /// Set a user's password in a password file, or delete a user
+    Passwd(Passwd),
+}
+
+/// Checks a configuration as a start would, and starts nothing.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct CheckConfig {
+    /// The configuration file
+    pub(crate) file: PathBuf,
+}
+
+/// Changes one user of a password file.
+///
+/// On a terminal the password is asked for twice; otherwise the first line of standard input is it. A running broker
+/// reads the file again at SIGHUP.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct Passwd {
+    /// The password file; it is made if it is missing
+    pub(crate) file: PathBuf,
+    /// The user's name
+    pub(crate) user: String,
+    /// Delete the user
+    #[arg(long, short = 'D')]
+    pub(crate) delete: bool,
 }
 
 /// How to serve.
@@ -34,7 +63,7 @@ enum Command {
 pub(crate) struct Serve {
     /// Listen here: tcp://ADDRESS:PORT, tls://, ws://, wss:// or quic://; port 0 lets the system
     /// choose. May be given several times [default: tcp://127.0.0.1:1883 ws://127.0.0.1:8083 quic://127.0.0.1:14567]
-    #[arg(long, value_name = "URL")]
+    #[arg(long, value_name = "URL", env = "QUINCE_LISTEN", value_delimiter = ',')]
     pub(crate) listen: Vec<ListenerUrl>,
     /// PEM file of the certificate that encrypted listeners show, its chain behind it [default: one
     /// of their own, in memory]
@@ -51,19 +80,25 @@ pub(crate) struct Serve {
     /// authority
     #[arg(long, value_name = "FILE", requires = "client_ca")]
     pub(crate) crl: Vec<PathBuf>,
+    /// The configuration file (see `default-config`); flags and QUINCE_... variables go over it
+    #[arg(long, value_name = "FILE", env = "QUINCE_CONFIG")]
+    pub(crate) config: Option<PathBuf>,
+    /// Users and their hashed passwords (see `passwd`)
+    #[arg(long, value_name = "FILE")]
+    pub(crate) password_file: Option<PathBuf>,
+    /// Who may do what, in the form of mosquitto's acl_file
+    #[arg(long, value_name = "FILE")]
+    pub(crate) acl_file: Option<PathBuf>,
     /// Keep everything in memory; nothing outlives the process (the only way there is so far)
     #[arg(long)]
     pub(crate) ephemeral: bool,
-    /// Let anybody in who reaches a listener that is not on loopback
+    /// Let clients in that give neither name nor password, on every listener that does not say otherwise
     #[arg(long)]
     pub(crate) allow_anonymous: bool,
 }
 
 impl Cli {
-    pub(crate) fn into_serve(self) -> Serve {
-        match self.command {
-            Some(Command::Serve(serve)) => serve,
-            None => self.serve,
-        }
+    pub(crate) fn into_command(self) -> Command {
+        self.command.unwrap_or(Command::Serve(self.serve))
     }
 }

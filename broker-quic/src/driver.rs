@@ -15,7 +15,7 @@ use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until, timeout};
 use tracing::debug;
 
-use crate::access;
+use crate::access::Access;
 use crate::peer::Peer;
 use crate::transport::{Incoming, Reader, Writer};
 
@@ -92,6 +92,7 @@ enum Step {
 pub(crate) async fn serve(
     mut connection: Connection,
     peer: Peer,
+    access: Arc<Access>,
     clock: Clock,
     mut reader: impl Reader,
     mut writer: impl Writer,
@@ -103,7 +104,10 @@ pub(crate) async fn serve(
         while let Some(output) = connection.poll_output() {
             match output {
                 Output::Authenticate(request) => {
-                    authentication = Some(Box::pin(access::authenticate(request, peer.clone())));
+                    let (access, peer) = (Arc::clone(&access), peer.clone());
+                    authentication = Some(Box::pin(async move {
+                        access.authenticate(request, &peer, clock.now()).await
+                    }));
                 }
                 Output::Close { code, by } => {
                     debug!(connection = connection.id().number(), %code, ?by, "closing");

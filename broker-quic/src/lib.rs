@@ -9,18 +9,26 @@
 mod accept;
 mod access;
 mod certificate;
+mod config;
 mod driver;
 mod listener;
 mod peer;
+mod problem;
 mod server;
 mod settings;
 mod tls;
 mod transport;
 mod tuning;
 
+pub use access::{
+    Access, AccessSettings, Admission, CertificateName, PasswdError, TokenAlgorithm, TokenSettings,
+    delete_user, set_password,
+};
 pub use certificate::{Certificate, CertificateError};
+pub use config::{Configuration, DEFAULT, Flags};
 pub use listener::{ListenerUrl, ListenerUrlError, Scheme};
 pub use peer::{Peer, PeerCertificate};
+pub use problem::Problem;
 pub use server::{BindError, BoundListener, Server};
-pub use settings::{QuicSettings, Settings, TcpSettings, WebSocketSettings};
+pub use settings::{ListenerSettings, QuicSettings, Settings, TcpSettings, WebSocketSettings};
 pub use tls::{CertificateFiles, ClientCertificates, Demand, TlsError, TlsSettings};

@@ -1,37 +1,29 @@
 //! The daemon `quince-broker`.
 
 mod args;
+mod passwd;
 
 use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher, Hasher};
 use std::io::{self, IsTerminal, Write};
-use std::net::{Ipv4Addr, SocketAddr};
+use std::path::Path;
 use std::process::ExitCode;
 
 use clap::Parser;
-use quince_broker::{
-    CertificateFiles, ClientCertificates, Demand, ListenerUrl, Scheme, Server, Settings,
-};
+use quince_broker::{Access, Configuration, DEFAULT, Flags, Problem, Server};
 use tokio::signal::unix::{SignalKind, signal};
-use tracing::{info, warn};
+use tracing::{error, info};
 use tracing_subscriber::EnvFilter;
 
-use crate::args::{Cli, Serve};
+use crate::args::{Cli, Command, Serve};
 
 fn main() -> ExitCode {
-    let serve = Cli::parse().into_serve();
-    tracing_subscriber::fmt()
-        .with_writer(io::stderr)
-        .with_ansi(io::stderr().is_terminal())
-        .with_env_filter(
-            EnvFilter::try_from_env("QUINCE_LOG").unwrap_or_else(|_| EnvFilter::new("info")),
-        )
-        .init();
-    let outcome = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| format!("failed to start: {error}"))
-        .and_then(|runtime| runtime.block_on(run(serve)));
+    let outcome = match Cli::parse().into_command() {
+        Command::Serve(serve) => serve_until_told(serve),
+        Command::Passwd(passwd) => passwd::run(&passwd),
+        Command::CheckConfig(check) => check_config(&check.file),
+        Command::DefaultConfig => print(DEFAULT),
+    };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(message) => {
@@ -42,13 +34,27 @@ fn main() -> ExitCode {
     }
 }
 
+fn serve_until_told(serve: Serve) -> Result<(), String> {
+    tracing_subscriber::fmt()
+        .with_writer(io::stderr)
+        .with_ansi(io::stderr().is_terminal())
+        .with_env_filter(
+            EnvFilter::try_from_env("QUINCE_LOG").unwrap_or_else(|_| EnvFilter::new("info")),
+        )
+        .init();
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| format!("failed to start: {error}"))
+        .and_then(|runtime| runtime.block_on(run(serve)))
+}
+
 async fn run(serve: Serve) -> Result<(), String> {
-    let urls = listeners(&serve)?;
-    let settings = settings(&serve);
+    let (configuration, access) = configuration(&serve).map_err(|problem| problem.explain())?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(|error| error.to_string())?;
     let mut reload = signal(SignalKind::hangup()).map_err(|error| error.to_string())?;
     let mut terminate = signal(SignalKind::terminate()).map_err(|error| error.to_string())?;
-    let server = Server::bind(&urls, settings)
+    let server = Server::start(&configuration.listeners, configuration.settings, access)
         .await
         .map_err(|error| error.to_string())?;
     announce(&server).map_err(|error| format!("failed to write to standard output: {error}"))?;
@@ -62,10 +68,7 @@ async fn run(serve: Serve) -> Result<(), String> {
                 info!("terminated, shutting down");
                 break;
             }
-            _ = reload.recv() => match server.reload_tls() {
-                Ok(()) => info!("certificates and revocation lists are read again"),
-                Err(error) => warn!("everything stays as it was: {error}"),
-            },
+            _ = reload.recv() => read_again(&server),
         }
     }
     server.shut_down().await;
@@ -82,42 +85,58 @@ fn announce(server: &Server) -> io::Result<()> {
     out.flush()
 }
 
-fn listeners(serve: &Serve) -> Result<Vec<ListenerUrl>, String> {
-    if serve.listen.is_empty() {
-        let loopback = |port| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-        return Ok(vec![
-            ListenerUrl::new(Scheme::Tcp, loopback(1883)),
-            ListenerUrl::new(Scheme::Ws, loopback(8083)),
-            ListenerUrl::new(Scheme::Quic, loopback(14567)),
-        ]);
-    }
-    for listener in &serve.listen {
-        if !listener.address().ip().is_loopback() && !serve.allow_anonymous {
-            return Err(format!(
-                "{listener} is not on loopback, and anybody who reaches it would be let in: \
-                 add --allow-anonymous if that is meant"
-            ));
-        }
-    }
-    Ok(serve.listen.clone())
+fn configuration(serve: &Serve) -> Result<(Configuration, Access), Problem> {
+    let flags = Flags {
+        listen: serve.listen.clone(),
+        allow_anonymous: serve.allow_anonymous,
+        password_file: serve.password_file.clone(),
+        acl_file: serve.acl_file.clone(),
+        certificate: serve.cert.clone(),
+        key: serve.key.clone(),
+        client_authorities: serve.client_ca.clone(),
+        client_revocation_lists: serve.crl.clone(),
+    };
+    // A variable that is not text sets nothing of ours.
+    let environment = std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+    let mut configuration = Configuration::load(serve.config.as_deref(), environment, &flags)?;
+    // Assigned client identifiers must not repeat from one start to the next.
+    configuration.settings.core.seed = [0, 1].map(|_| RandomState::new().build_hasher().finish());
+    let access = Access::load(configuration.access.clone())?;
+    Ok((configuration, access))
 }
 
-fn settings(serve: &Serve) -> Settings {
-    let mut settings = Settings::default();
-    if let (Some(chain), Some(key)) = (&serve.cert, &serve.key) {
-        settings.tls.certificate = Some(CertificateFiles {
-            chain: chain.clone(),
-            key: key.clone(),
-        });
+fn check_config(file: &Path) -> Result<(), String> {
+    let checked = Configuration::load(Some(file), [], &Flags::default())
+        .and_then(|configuration| {
+            Access::load(configuration.access.clone())?;
+            Ok(configuration)
+        })
+        .map_err(|problem| problem.explain())?;
+    Server::check_tls(&checked.settings).map_err(|error| error.to_string())?;
+    print(&format!(
+        "{} is good: {} listeners\n",
+        file.display(),
+        checked.listeners.len()
+    ))
+}
+
+fn print(text: &str) -> Result<(), String> {
+    let mut out = io::stdout().lock();
+    let written = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+    written.map_err(|error| format!("failed to write to standard output: {error}"))
+}
+
+/// Each of the two is read again as a whole or stays as it was.
+fn read_again(server: &Server) {
+    match server.reload_tls() {
+        Ok(()) => info!("certificates and revocation lists are read again"),
+        Err(error) => error!("certificates and revocation lists stay as they were: {error}"),
     }
-    if let Some(authorities) = &serve.client_ca {
-        settings.tls.clients = Some(ClientCertificates {
-            authorities: authorities.clone(),
-            revocation_lists: serve.crl.clone(),
-            demand: Demand::Required,
-        });
+    match server.reload() {
+        Ok(()) => info!("passwords, tokens' key and access rules are read again"),
+        Err(problem) => {
+            error!("passwords, tokens' key and access rules stay as they were: {problem}")
+        }
     }
-    // Assigned client identifiers must not repeat from one start to the next.
-    settings.core.seed = [0, 1].map(|_| RandomState::new().build_hasher().finish());
-    settings
 }

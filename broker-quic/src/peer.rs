@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 
 use rustls::pki_types::CertificateDer;
 
+use crate::access::Admission;
 use crate::certificate;
 use crate::listener::Scheme;
 
@@ -14,6 +15,8 @@ pub struct Peer {
     pub transport: Scheme,
     /// Its address when it came; over QUIC it may move later.
     pub address: SocketAddr,
+    /// Whom the listener that it came to lets in.
+    pub admission: Admission,
     /// The certificate that it proved to own, where the listener asked for one.
     pub certificate: Option<PeerCertificate>,
 }

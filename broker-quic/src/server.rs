@@ -19,9 +19,11 @@ use tokio_util::task::TaskTracker;
 use tracing::warn;
 
 use crate::accept::{Arrival, accept_quic, accept_tcp};
+use crate::access::{Access, AccessSettings, Admission};
 use crate::driver::{Bell, Clock, serve, sleep_until_some};
 use crate::listener::{ListenerUrl, Scheme};
-use crate::settings::Settings;
+use crate::problem::Problem;
+use crate::settings::{ListenerSettings, Settings};
 use crate::tls::{Tls, TlsError};
 use crate::transport::{Reader, Writer};
 use crate::tuning;
@@ -69,6 +71,9 @@ pub enum BindError {
     /// No certificate, or none that TLS takes.
     #[error(transparent)]
     Tls(#[from] TlsError),
+    /// A file that says who may do what.
+    #[error(transparent)]
+    Access(#[from] Problem),
 }
 
 /// A running broker. Dropping it leaves the listeners running until the runtime ends; end it with
@@ -84,6 +89,7 @@ pub struct Server {
 #[derive(Debug)]
 pub(crate) struct Shared {
     pub(crate) hub: Arc<Hub>,
+    access: Arc<Access>,
     pub(crate) clock: Clock,
     pub(crate) settings: Settings,
     pub(crate) tls: ArcSwap<Tls>,
@@ -97,14 +103,36 @@ pub(crate) struct Shared {
 }
 
 impl Server {
+    /// Binds every listener and serves everybody who comes, whoever it is. Needs a tokio runtime.
+    ///
+    /// # Errors
+    /// As [`Server::start`].
+    pub async fn bind(urls: &[ListenerUrl], settings: Settings) -> Result<Self, BindError> {
+        let admission = Admission {
+            anonymous: true,
+            certificate_name: None,
+        };
+        let listeners: Vec<ListenerSettings> = urls
+            .iter()
+            .map(|&url| ListenerSettings { url, admission })
+            .collect();
+        let access = Access::load(AccessSettings::default())?;
+        Self::start(&listeners, settings, access).await
+    }
+
     /// Binds every listener and starts to serve. Needs a tokio runtime.
     ///
     /// # Errors
     /// [`BindError`] for the first listener that cannot be bound; those before it are closed again.
-    pub async fn bind(urls: &[ListenerUrl], settings: Settings) -> Result<Self, BindError> {
+    pub async fn start(
+        listeners: &[ListenerSettings],
+        settings: Settings,
+        access: Access,
+    ) -> Result<Self, BindError> {
         let tls = Tls::load(&settings, None)?;
         let shared = Arc::new(Shared {
-            hub: Arc::new(Hub::new(settings.core.clone())),
+            hub: Arc::new(Hub::with_policy(settings.core.clone(), access.policy())),
+            access: Arc::new(access),
             clock: Clock::start(),
             tls: ArcSwap::from_pointee(tls),
             places: Arc::new(Semaphore::new(settings.connections)),
@@ -119,8 +147,8 @@ impl Server {
             listeners: Vec::new(),
             quic: Vec::new(),
         };
-        for &url in urls {
-            if let Err(error) = server.listen(url).await {
+        for &listener in listeners {
+            if let Err(error) = server.listen(listener).await {
                 server.shut_down().await;
                 return Err(error);
             }
@@ -139,6 +167,14 @@ impl Server {
     #[must_use]
     pub fn certificate(&self) -> CertificateDer<'static> {
         self.shared.tls.load().certificate.der().clone()
+    }
+
+    /// Whether a start would find fault with what `settings.tls` names.
+    ///
+    /// # Errors
+    /// The fault.
+    pub fn check_tls(settings: &Settings) -> Result<(), TlsError> {
+        Tls::load(settings, None).map(drop)
     }
 
     /// Reads the files of `settings.tls` again. Handshakes from now on see what is in them;
@@ -173,7 +209,17 @@ impl Server {
         }
     }
 
-    async fn listen(&mut self, url: ListenerUrl) -> Result<(), BindError> {
+    /// Reads passwords, tokens' key and access rules again, without dropping a connection. Users that are gone,
+    /// or whose password is another, are disconnected; a right that is gone counts from now on.
+    ///
+    /// # Errors
+    /// The first problem in a file; then everything stays as it was.
+    pub fn reload(&self) -> Result<(), Problem> {
+        self.shared.access.reload(&self.shared.hub)
+    }
+
+    async fn listen(&mut self, settings: ListenerSettings) -> Result<(), BindError> {
+        let url = settings.url;
         let fail = |error: io::Error| BindError::Listen {
             url,
             reason: explain(&error),
@@ -183,14 +229,14 @@ impl Server {
                 let listener = TcpListener::bind(url.address()).await.map_err(fail)?;
                 tuning::set_up(&listener, &self.shared.settings.tcp).map_err(fail)?;
                 let address = listener.local_addr().map_err(fail)?;
-                self.spawn(accept_tcp(Arc::clone(&self.shared), listener, url.scheme()));
+                self.spawn(accept_tcp(Arc::clone(&self.shared), listener, settings));
                 address
             }
             Scheme::Quic => {
                 let endpoint = self.bind_quic(url.address()).map_err(fail)?;
                 let address = endpoint.local_addr().map_err(fail)?;
                 self.quic.push(endpoint.clone());
-                self.spawn(accept_quic(Arc::clone(&self.shared), endpoint));
+                self.spawn(accept_quic(Arc::clone(&self.shared), endpoint, settings));
                 address
             }
         };
@@ -236,7 +282,8 @@ impl Shared {
         let id = ConnectionId::new(self.next_id.fetch_add(1, Ordering::Relaxed));
         let connection = Connection::new(Arc::clone(&self.hub), id, arrival.at);
         let Arrival { peer, _place, .. } = arrival;
-        serve(connection, peer, self.clock, reader, writer).await;
+        let access = Arc::clone(&self.access);
+        serve(connection, peer, access, self.clock, reader, writer).await;
     }
 }
 

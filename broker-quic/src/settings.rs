@@ -5,6 +5,8 @@ use std::time::Duration;
 use quince_core::Config;
 use rustls::NamedGroup;
 
+use crate::access::Admission;
+use crate::listener::ListenerUrl;
 use crate::tls::TlsSettings;
 
 /// What a broker is set to: the core's limits and the transports'.
@@ -59,6 +61,15 @@ impl Default for WebSocketSettings {
             bytes_before_first_answer: 72 * 1024,
         }
     }
+}
+
+/// One listener: where it is, and whom it lets in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ListenerSettings {
+    /// Where it listens.
+    pub url: ListenerUrl,
+    /// Whom it lets in.
+    pub admission: Admission,
 }
 
 /// What is set on the connections of TCP listeners.

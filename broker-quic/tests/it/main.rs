@@ -1,7 +1,17 @@
 //! The broker over real sockets on loopback, and the daemon as a process.
 
+mod access;
+mod broken;
 mod certificates;
 mod daemon;
+mod login;
+mod matrix;
+#[expect(
+    dead_code,
+    reason = "shared with the tests of the core, which use all of it"
+)]
+#[path = "../../core/tests/it/net.rs"]
+mod net;
 mod peer;
 mod settings;
 mod transports;

@@ -1,0 +1,310 @@
+//! Logins and rights of the daemon, over TCP: password and access files as people make them, and their reload.
+
+use std::fs;
+use std::io::{BufRead, BufReader, Write};
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, SystemTime};
+
+use assert_cmd::prelude::*;
+use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
+use quince_broker::{
+    Access, AccessSettings, Admission, ListenerSettings, Server, Settings, TokenAlgorithm,
+    TokenSettings, set_password,
+};
+use serde_json::json;
+
+use crate::login::{Login, connack, log_in};
+use crate::peer::{PINGREQ, PINGRESP, Peer};
+
+const NOBODY: Admission = Admission {
+    anonymous: false,
+    certificate_name: None,
+};
+
+fn passwd(arguments: &[&str], password: &str) -> String {
+    let mut child = Command::cargo_bin("quince-broker")
+        .expect("built")
+        .arg("passwd")
+        .args(arguments)
+        .stdin(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("starts");
+    let mut stdin = child.stdin.take().expect("piped");
+    writeln!(stdin, "{password}").expect("written");
+    drop(stdin);
+    let output = child.wait_with_output().expect("ends");
+    assert!(output.status.success(), "{output:?}");
+    String::from_utf8(output.stderr).expect("text")
+}
+
+/// A daemon with the files in `folder`, and where it listens.
+fn start(folder: &Path) -> (Child, SocketAddr) {
+    let file = |name: &str| folder.join(name).display().to_string();
+    let mut child = Command::cargo_bin("quince-broker")
+        .expect("built")
+        .args(["--listen", "tcp://127.0.0.1:0"])
+        .args(["--password-file", &file("passwords")])
+        .args(["--acl-file", &file("acl")])
+        .stdout(Stdio::piped())
+        .stderr(fs::File::create(folder.join("log")).expect("a log"))
+        .spawn()
+        .expect("starts");
+    let out = BufReader::new(child.stdout.take().expect("piped"));
+    let lines: Vec<String> = out
+        .lines()
+        .map(|line| line.expect("text"))
+        .take_while(|line| line != "ready")
+        .collect();
+    let address = lines[0].strip_prefix("tcp://").expect("over TCP");
+    (child, address.parse().expect("an address"))
+}
+
+/// Sends SIGHUP and waits until the log holds `words` once more.
+async fn reload(child: &Child, folder: &Path, words: &str) {
+    let count = || {
+        let log = fs::read_to_string(folder.join("log")).expect("a log");
+        log.matches(words).count()
+    };
+    let before = count();
+    let status = Command::new("kill")
+        .args(["-HUP", &child.id().to_string()])
+        .status();
+    assert!(status.expect("kill runs").success());
+    tokio::time::timeout(crate::peer::PATIENCE, async {
+        while count() == before {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    })
+    .await
+    .expect("the log says it");
+}
+
+async fn ping(peer: &mut Peer) {
+    peer.write(PINGREQ).await;
+    assert_eq!(peer.read(2).await, PINGRESP);
+}
+
+/// SUBSCRIBE to `filter`, and the code that its SUBACK has.
+async fn subscribe(peer: &mut Peer, filter: &str) -> u8 {
+    let length = u8::try_from(filter.len()).expect("short");
+    let mut packet = vec![0x82, length + 6, 0, 1, 0, 0, length];
+    packet.extend(filter.as_bytes());
+    packet.push(0);
+    peer.write(&packet).await;
+    let header = peer.read(2).await;
+    assert_eq!(header[0], 0x90, "SUBACK");
+    *peer
+        .read(usize::from(header[1]))
+        .await
+        .last()
+        .expect("a code")
+}
+
+/// PUBLISH at QoS 1 and the code of its PUBACK.
+async fn publish(peer: &mut Peer, topic: &str) -> u8 {
+    let length = u8::try_from(topic.len()).expect("short");
+    let mut packet = vec![0x32, length + 11, 0, length];
+    packet.extend(topic.as_bytes());
+    packet.extend(b"\x00\x01\x00canary");
+    peer.write(&packet).await;
+    let header = peer.read(2).await;
+    assert_eq!(header[0], 0x40, "PUBACK");
+    let body = peer.read(usize::from(header[1])).await;
+    body.get(2).copied().unwrap_or(0)
+}
+
+#[tokio::test]
+async fn passwords_and_rules_are_read_again_while_clients_stay() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let folder = folder.path();
+    let passwords = folder.join("passwords");
+    let passwords = passwords.to_str().expect("text");
+    assert!(passwd(&[passwords, "alice"], "one").contains("added"));
+    assert!(passwd(&[passwords, "bob"], "two").contains("added"));
+    fs::write(
+        folder.join("acl"),
+        "user alice\ntopic read news/#\nuser bob\ntopic write news/#\n",
+    )
+    .expect("written");
+    let (mut child, address) = start(folder);
+    let alice = Login::new("a").user("alice").password("one");
+    let bob = Login::new("b").user("bob").password("two");
+
+    // Who comes in.
+    for (login, code) in [
+        (Login::new("x").user("alice").password("two"), 0x86),
+        (Login::new("x").user("carol").password("one"), 0x86),
+        (Login::new("x").user("alice"), 0x86),
+        (Login::new("x").user("").password("one"), 0x86),
+        (Login::new("x"), 0x87),
+    ] {
+        assert_eq!(connack(address, &login).await, code);
+    }
+    let mut listener = Peer::tcp(address).await;
+    assert_eq!(log_in(&mut listener, &alice).await, 0);
+    let mut speaker = Peer::tcp(address).await;
+    assert_eq!(log_in(&mut speaker, &bob).await, 0);
+    assert_eq!(subscribe(&mut listener, "news/#").await, 0);
+    assert_eq!(subscribe(&mut speaker, "news/#").await, 0x87);
+    assert_eq!(publish(&mut speaker, "news/x").await, 0);
+    assert_eq!(listener.read(17).await, b"\x30\x0f\x00\x06news/x\x00canary");
+    // Nobody has another's session.
+    let thief = Login::new("a").user("bob").password("two");
+    assert_eq!(connack(address, &thief).await, 0x87);
+
+    // A right that is gone.
+    fs::write(folder.join("acl"), "user bob\ntopic write news/#\n").expect("written");
+    reload(&child, folder, "access rules are read again").await;
+    assert_eq!(
+        publish(&mut speaker, "news/x").await,
+        0x10,
+        "nobody may have it"
+    );
+    ping(&mut listener).await;
+
+    // Files that are broken, or gone, change nothing.
+    fs::write(folder.join("acl"), "user alice\ntopci read news/#\n").expect("written");
+    reload(&child, folder, "acl:2:1").await;
+    fs::remove_file(folder.join("acl")).expect("was there");
+    reload(&child, folder, "cannot be read").await;
+    assert_eq!(publish(&mut speaker, "news/x").await, 0x10);
+    assert_eq!(publish(&mut speaker, "other").await, 0x87);
+
+    // A user that is gone, and one whose password is another.
+    fs::write(folder.join("acl"), "pattern readwrite #\n").expect("written");
+    passwd(&[passwords, "bob", "--delete"], "");
+    passwd(&[passwords, "alice"], "three");
+    let mut steady = Peer::tcp(address).await;
+    passwd(&[passwords, "steady"], "four");
+    reload(&child, folder, "access rules are read again").await;
+    assert_eq!(
+        log_in(
+            &mut steady,
+            &Login::new("s").user("steady").password("four")
+        )
+        .await,
+        0
+    );
+    for peer in [&mut listener, &mut speaker] {
+        let last = peer.read_to_end().await;
+        assert_eq!((last[0], last[2]), (0xe0, 0x87), "{last:x?}");
+    }
+    assert_eq!(connack(address, &bob).await, 0x86);
+    assert_eq!(connack(address, &alice).await, 0x86);
+    reload(&child, folder, "access rules are read again").await;
+    ping(&mut steady).await;
+    let log = fs::read_to_string(folder.join("log")).expect("a log");
+    for secret in ["one", "two", "three", "four", "canary", "$argon2"] {
+        assert!(
+            !log.split_whitespace().any(|word| word.contains(secret)),
+            "{log}"
+        );
+    }
+    child.kill().expect("ended");
+    child.wait().expect("ended");
+}
+
+#[tokio::test]
+async fn a_token_is_a_password_until_it_ends() {
+    const SECRET: &str = "0123456789abcdef0123456789abcdef";
+    let folder = tempfile::tempdir().expect("a folder");
+    let key_file = folder.path().join("key");
+    fs::write(&key_file, SECRET).expect("written");
+    let access = Access::load(AccessSettings {
+        tokens: Some(TokenSettings {
+            algorithm: TokenAlgorithm::Hs256,
+            key_file: key_file.clone(),
+            audience: "mqtt".to_owned(),
+            issuer: None,
+            name_claim: "sub".to_owned(),
+            leeway: Duration::ZERO,
+        }),
+        ..AccessSettings::default()
+    })
+    .expect("a key");
+    let server = serve(access).await;
+    let address = server.listeners()[0].url().address();
+    let token = |seconds: u64| {
+        let now = SystemTime::UNIX_EPOCH.elapsed().expect("after 1970");
+        let claims = json!({"sub": "alice", "aud": "mqtt", "exp": now.as_secs() + seconds});
+        let key = EncodingKey::from_secret(SECRET.as_bytes());
+        encode(&Header::new(Algorithm::HS256), &claims, &key).expect("signed")
+    };
+    let (short, long) = (token(2), token(600));
+    for (login, code) in [
+        (Login::new("x").user("alice").password(&long), 0),
+        (Login::new("x").password(&long), 0),
+        (Login::new("x").user("bob").password(&long), 0x86),
+        (Login::new("x").user("alice").password("alice"), 0x86),
+        (Login::new("x"), 0x87),
+    ] {
+        assert_eq!(connack(address, &login).await, code);
+    }
+    let mut brief = Peer::tcp(address).await;
+    assert_eq!(
+        log_in(&mut brief, &Login::new("b").password(&short)).await,
+        0
+    );
+    let mut lasting = Peer::tcp(address).await;
+    assert_eq!(
+        log_in(&mut lasting, &Login::new("l").password(&long)).await,
+        0
+    );
+    let last = brief.read_to_end().await;
+    assert_eq!((last[0], last[2]), (0xe0, 0xa0), "{last:x?}");
+    ping(&mut lasting).await;
+    // Whoever had the old key is not to be believed any longer.
+    fs::write(&key_file, format!("another {SECRET}")).expect("written");
+    server.reload().expect("a key");
+    let last = lasting.read_to_end().await;
+    assert_eq!((last[0], last[2]), (0xe0, 0x87), "{last:x?}");
+    assert_eq!(
+        connack(address, &Login::new("l").password(&long)).await,
+        0x86
+    );
+    server.shut_down().await;
+}
+
+#[tokio::test]
+async fn logins_beyond_those_that_may_wait_are_told_so() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("passwords");
+    set_password(&file, "alice", b"one").expect("set");
+    let access = Access::load(AccessSettings {
+        password_file: Some(file),
+        concurrent_logins: 1,
+        waiting_logins: 0,
+        ..AccessSettings::default()
+    })
+    .expect("users");
+    let server = serve(access).await;
+    let address = server.listeners()[0].url().address();
+    let mut tasks = tokio::task::JoinSet::new();
+    for number in 0..20 {
+        tasks.spawn(async move {
+            let id = format!("c{number}");
+            connack(address, &Login::new(&id).user("alice").password("one")).await
+        });
+    }
+    let codes = tasks.join_all().await;
+    assert!(codes.contains(&0), "{codes:?}");
+    assert!(codes.contains(&0x89), "{codes:?}");
+    assert!(
+        codes.iter().all(|code| [0, 0x89].contains(code)),
+        "{codes:?}"
+    );
+    server.shut_down().await;
+}
+
+async fn serve(access: Access) -> Server {
+    let listener = ListenerSettings {
+        url: "tcp://127.0.0.1:0".parse().expect("a URL"),
+        admission: NOBODY,
+    };
+    Server::start(&[listener], Settings::default(), access)
+        .await
+        .expect("bound")
+}
