@@ -28,6 +28,7 @@ pub(crate) fn config(choice: u8) -> Config {
         config.stored_sessions = 1;
         config.retained_messages = 1;
         config.retained_bytes = 1500;
+        config.delayed_messages = 1;
     }
     if choice & 16 != 0 {
         config.buffered_bytes = 4096;
@@ -72,6 +73,10 @@ pub(crate) fn assert_within(hub: &Hub, connections: usize) {
         "{figures:?}"
     );
     assert!(
+        figures.delayed_messages <= config.delayed_messages,
+        "{figures:?}"
+    );
+    assert!(
         figures.buffered_bytes <= config.buffered_bytes,
         "{figures:?}"
     );
@@ -84,6 +89,7 @@ pub(crate) fn assert_within(hub: &Hub, connections: usize) {
 pub(crate) fn assert_nothing_leaks(hub: &Hub) {
     let figures = hub.figures();
     assert_eq!(figures.connections, 0, "{figures:?}");
+    assert_eq!(figures.delayed_messages, 0, "{figures:?}");
     assert_eq!(figures.sessions, figures.stored_sessions, "{figures:?}");
     if figures.sessions == 0 {
         assert_eq!(figures.subscriptions, 0, "{figures:?}");

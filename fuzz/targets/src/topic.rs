@@ -40,6 +40,10 @@ pub fn topic(bytes: &[u8]) {
         {
             continue;
         }
+        // That is not delivered at once, nor under this name.
+        if name.starts_with("$delayed/") {
+            continue;
+        }
         // The core takes Shared Subscriptions in every version, so that a Session can change version.
         let plain = plain_filter(filter, Version::V5_0);
         let mut client = Subscriber::connect(version);

@@ -193,6 +193,9 @@ fn publish(u: &mut Unstructured<'_>, version: Version) -> Result<Vec<u8>> {
             properties.push(Property::UserProperty("name", "value"));
         }
     }
+    if !topic.is_empty() && u.ratio(1, 16)? {
+        topic.insert_str(0, "$delayed/2/");
+    }
     let has_id = qos > QoS::AtMostOnce;
     bytes(
         version,
