@@ -162,10 +162,10 @@ impl Hearing {
             },
             Packet::PubRel(ack) => self.pub_comps.add(ack.packet_id),
             Packet::PubRec(ack) if !ack.reason_code.is_error() => self.pub_rels.add(ack.packet_id),
-            Packet::PubAck(ack) | Packet::PubRec(ack) | Packet::PubComp(ack) => {
-                if !self.in_flight.remove(&ack.packet_id) {
-                    self.ahead.add(ack.packet_id);
-                }
+            Packet::PubAck(ack) | Packet::PubRec(ack) | Packet::PubComp(ack)
+                if !self.in_flight.remove(&ack.packet_id) =>
+            {
+                self.ahead.add(ack.packet_id);
             }
             Packet::Subscribe(subscribe) => {
                 let wanted = subscribe.subscriptions.iter();

@@ -59,7 +59,7 @@ impl<'a> Specimen<'a> {
             None
         };
         let user_name = optional(u, text)?;
-        let password = optional(u, |u| <&[u8]>::arbitrary(u))?;
+        let password = optional(u, <&[u8]>::arbitrary)?;
         let mut subscriptions = SubscriptionList::new();
         let mut filters = FilterList::new();
         let mut codes = Vec::new();
