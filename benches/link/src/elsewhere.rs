@@ -8,7 +8,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::{Change, Config, Counts, Direction, End, Enter, Privilege, Statistics, Unavailable};
+use crate::{
+    Change, Config, Counts, Direction, End, Enter, Fidelity, Privilege, Statistics, Unavailable,
+};
 
 /// An emulated link between two network namespaces. There is none on this system.
 #[derive(Debug)]
@@ -17,14 +19,6 @@ pub struct Link(Infallible);
 /// One end of a link. There is none on this system.
 #[derive(Debug)]
 pub struct Side(Infallible);
-
-/// What Linux tells of a TCP connection. Nothing on this system.
-#[derive(Debug, Clone, Copy)]
-pub struct TcpInfo(Infallible);
-
-/// What datagrams tell of a link. There is none on this system.
-#[derive(Debug, Clone)]
-pub struct Fidelity(Infallible);
 
 fn not_here() -> Unavailable {
     Unavailable {

@@ -42,11 +42,15 @@ mod draw;
 mod linux;
 #[cfg(target_os = "linux")]
 mod linux;
+#[cfg(any(target_os = "linux", test))]
 mod nat;
+#[cfg(any(target_os = "linux", test))]
 mod packet;
+#[cfg(target_os = "linux")]
 mod pcap;
 mod statistics;
 pub mod taint;
+mod tcp_info;
 mod unavailable;
 
 pub use availability::{Privilege, Report, availability};
@@ -56,8 +60,9 @@ pub use config::{
     Step, Trace,
 };
 pub use decide::{Arrival, Cause, Damage, Decider, Fate};
-pub use linux::{Fidelity, Link, Side, TcpInfo};
-pub use statistics::{Counts, KernelCounts, Lateness, Statistics};
+pub use linux::{Link, Side};
+pub use statistics::{Counts, Fidelity, KernelCounts, Lateness, Statistics};
+pub use tcp_info::TcpInfo;
 pub use unavailable::Unavailable;
 
 /// When [`enter_user_namespace`] does something.

@@ -107,6 +107,22 @@ impl Statistics {
     }
 }
 
+/// What datagrams from A to B, sent one at a time, tell of a link.
+#[derive(Debug, Clone)]
+pub struct Fidelity {
+    /// Datagrams sent.
+    pub sent: u64,
+    /// Datagrams received.
+    pub received: u64,
+    /// Datagrams that the link lost as it was told to.
+    pub lost: u64,
+    /// Datagrams that came before their delay was over. There must be none.
+    pub early: u64,
+    /// How much longer than [`Impairment::delay`](crate::Impairment::delay) datagrams took, from the sender's call to the
+    /// return of the receiver's: jitter, queues, the emulator, both kernels, and the machine's scheduling.
+    pub error: Lateness,
+}
+
 /// Number of classes of [`Lateness`].
 const CLASSES: usize = 64 * 4;
 

@@ -12,28 +12,12 @@ use std::{
 };
 
 use super::link::{Link, Side};
-use crate::{Direction, End, Lateness};
+use crate::{Direction, End, Fidelity, Lateness};
 
 /// How long a receiver waits before it looks whether all was sent.
 const PATIENCE: Duration = Duration::from_millis(50);
 /// Bytes of a datagram: its time, and as much as a small message has.
 const LENGTH: usize = 256;
-
-/// What datagrams from A to B, sent one at a time, tell of a link.
-#[derive(Debug, Clone)]
-pub struct Fidelity {
-    /// Datagrams sent.
-    pub sent: u64,
-    /// Datagrams received.
-    pub received: u64,
-    /// Datagrams that the link lost as it was told to.
-    pub lost: u64,
-    /// Datagrams that came before their delay was over. There must be none.
-    pub early: u64,
-    /// How much longer than [`Impairment::delay`](crate::Impairment::delay) datagrams took, from the sender's call to the
-    /// return of the receiver's: jitter, queues, the emulator, both kernels, and the machine's scheduling.
-    pub error: Lateness,
-}
 
 impl Link {
     /// Sends `count` datagrams from A to B, one every `apart`, and measures how long they take. Both ends read one clock.

@@ -10,7 +10,5 @@ mod netlink;
 mod pump;
 mod tcp_info;
 
-pub use fidelity::Fidelity;
 pub use link::{Link, Side};
 pub(crate) use namespace::{enter_user_namespace, privilege};
-pub use tcp_info::TcpInfo;
