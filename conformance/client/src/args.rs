@@ -5,13 +5,19 @@ use std::time::Duration;
 
 use clap::{ArgGroup, Args, Parser, Subcommand};
 use quince_client::{Dialer, Endpoint, Identity, Trust};
-use quince_codec::{QoS, Version};
+use quince_codec::{QoS, RetainHandling, Version};
 
-use crate::Failure;
+use crate::failure::Failure;
+use crate::payload::Format;
 
 /// Publish and subscribe by hand, over TCP, TLS, WebSocket and QUIC.
 #[derive(Debug, Parser)]
 #[command(name = "quince-client", version)]
+#[command(after_help = "Exit codes:\n  \
+    0  done\n  \
+    1  the broker refused, broke off or fell silent\n  \
+    2  wrong usage, or a file that is of no use\n  \
+    3  no connection: nothing answers there")]
 pub(crate) struct Cli {
     #[command(subcommand)]
     pub(crate) command: Command,
@@ -46,6 +52,32 @@ pub(crate) struct Connection {
     /// Keep Alive in seconds; 0 turns it off
     #[arg(short, long, value_name = "SECONDS", default_value_t = 60)]
     pub(crate) keep_alive: u16,
+    /// User Name
+    #[arg(long, value_name = "NAME")]
+    pub(crate) user: Option<String>,
+    /// Password. On a command line others may see it; in the environment they do not
+    #[arg(
+        long,
+        value_name = "TEXT",
+        env = "QUINCE_PASSWORD",
+        hide_env_values = true
+    )]
+    pub(crate) password: Option<String>,
+    /// Go on with the session that the broker has kept for this Client Identifier, and have it kept
+    /// again (Clean Start off)
+    #[arg(long)]
+    pub(crate) keep_session: bool,
+    /// How long the broker keeps the session after the connection (5.0) [default: not at all, or a
+    /// day with --keep-session]
+    #[arg(long, value_name = "SECONDS")]
+    pub(crate) session_expiry: Option<u32>,
+    /// The message that the broker publishes if this client vanishes.
+    #[command(flatten)]
+    pub(crate) will: WillArgs,
+    /// Where there is no connection, or no longer one, try again: after a second, then after longer
+    /// and longer, up to half a minute
+    #[arg(long)]
+    pub(crate) reconnect: bool,
     /// PEM file of the certificate authorities to trust [default: the system's]
     #[arg(long, value_name = "FILE", conflicts_with = "insecure")]
     cafile: Option<PathBuf>,
@@ -63,7 +95,76 @@ pub(crate) struct Connection {
     servername: Option<String>,
 }
 
+/// The Will Message.
+#[derive(Debug, Args)]
+pub(crate) struct WillArgs {
+    /// Topic of the message that the broker publishes if this client vanishes
+    #[arg(id = "will-topic", long, value_name = "TOPIC")]
+    pub(crate) topic: Option<String>,
+    /// That message's text
+    #[arg(
+        id = "will-message",
+        long,
+        value_name = "TEXT",
+        default_value = "",
+        requires = "will-topic"
+    )]
+    pub(crate) message: String,
+    /// That message's Quality of Service
+    #[arg(id = "will-qos", long, value_name = "QOS", default_value = "0", value_parser = qos, requires = "will-topic")]
+    pub(crate) qos: QoS,
+    /// Have the broker retain that message
+    #[arg(id = "will-retain", long, requires = "will-topic")]
+    pub(crate) retain: bool,
+    /// How long the broker waits with it (5.0)
+    #[arg(
+        id = "will-delay",
+        long,
+        value_name = "SECONDS",
+        requires = "will-topic"
+    )]
+    pub(crate) delay: Option<u32>,
+}
+
 impl Connection {
+    /// Whether this version has properties.
+    pub(crate) fn has_properties(&self) -> bool {
+        self.version == Version::V5_0
+    }
+
+    /// What the argument parser cannot see.
+    pub(crate) fn check(&self) -> Result<(), Failure> {
+        self.needs_5_0(&[
+            ("--session-expiry", self.session_expiry.is_some()),
+            ("--will-delay", self.will.delay.is_some()),
+        ])?;
+        let needs_id = self.keep_session || self.version == Version::V3_1;
+        if !self.has_properties() && needs_id && self.id.is_empty() {
+            return Err(Failure::Usage(format!(
+                "MQTT {} needs a Client Identifier here: add --id",
+                self.version
+            )));
+        }
+        if !self.has_properties() && self.password.is_some() && self.user.is_none() {
+            return Err(Failure::Usage(format!(
+                "MQTT {} has no password without a user name: add --user",
+                self.version
+            )));
+        }
+        Ok(())
+    }
+
+    /// Refuses those of these options that are given, if this version does not have them.
+    pub(crate) fn needs_5_0(&self, options: &[(&str, bool)]) -> Result<(), Failure> {
+        match options.iter().find(|(_, given)| *given) {
+            Some((option, _)) if !self.has_properties() => Err(Failure::Usage(format!(
+                "{option} needs MQTT 5.0, and this is {}",
+                self.version
+            ))),
+            _ => Ok(()),
+        }
+    }
+
     /// What dials as these arguments say, and waits for at most `timeout` each time.
     pub(crate) fn dialer(&self, timeout: Duration) -> Result<Dialer, Failure> {
         let trust = match &self.cafile {
@@ -96,6 +197,27 @@ pub(crate) struct PublishArgs {
     /// Have the broker retain the message
     #[arg(short, long)]
     pub(crate) retain: bool,
+    /// How the message is given
+    #[arg(long, value_enum, value_name = "FORMAT", default_value = "text")]
+    pub(crate) format: Format,
+    /// Message Expiry Interval (5.0)
+    #[arg(long, value_name = "SECONDS")]
+    pub(crate) expiry: Option<u32>,
+    /// Content Type (5.0)
+    #[arg(long, value_name = "TYPE")]
+    pub(crate) content_type: Option<String>,
+    /// Response Topic (5.0)
+    #[arg(long, value_name = "TOPIC")]
+    pub(crate) response_topic: Option<String>,
+    /// Correlation Data (5.0)
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) correlation_data: Option<String>,
+    /// Say that the message is UTF-8 (Payload Format Indicator, 5.0)
+    #[arg(long)]
+    pub(crate) utf8: bool,
+    /// User Property (5.0); may be given several times
+    #[arg(long, value_name = "NAME=VALUE", value_parser = user_property)]
+    pub(crate) user_property: Vec<(String, String)>,
     /// The message's text
     #[arg(short, long, group = "payload", value_name = "TEXT")]
     pub(crate) message: Option<String>,
@@ -117,12 +239,46 @@ pub(crate) struct SubscribeArgs {
     /// Highest Quality of Service to be delivered: 0, 1 or 2
     #[arg(short, long, default_value = "0", value_parser = qos)]
     pub(crate) qos: QoS,
+    /// How each message is printed
+    #[arg(long, value_enum, value_name = "FORMAT", default_value = "text")]
+    pub(crate) format: Format,
+    /// Leave out what this client publishes itself (5.0)
+    #[arg(long)]
+    pub(crate) no_local: bool,
+    /// Keep the RETAIN flag as the publisher set it (5.0)
+    #[arg(long)]
+    pub(crate) retain_as_published: bool,
+    /// Retained messages: 0 send them, 1 only if the subscription is new, 2 do not (5.0)
+    #[arg(long, value_name = "0|1|2", default_value = "0", value_parser = retain_handling)]
+    pub(crate) retain_handling: RetainHandling,
+    /// Subscription Identifier (5.0)
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=268_435_455))]
+    pub(crate) subscription_id: Option<u32>,
+    /// User Property of SUBSCRIBE (5.0); may be given several times
+    #[arg(long, value_name = "NAME=VALUE", value_parser = user_property)]
+    pub(crate) user_property: Vec<(String, String)>,
     /// End after this many messages
     #[arg(short = 'C', long, value_name = "MESSAGES")]
     pub(crate) count: Option<u64>,
     /// Print the topic before each payload
     #[arg(short, long)]
     pub(crate) verbose: bool,
+}
+
+fn retain_handling(text: &str) -> Result<RetainHandling, String> {
+    match text {
+        "0" => Ok(RetainHandling::SendAtSubscribe),
+        "1" => Ok(RetainHandling::SendIfNew),
+        "2" => Ok(RetainHandling::DoNotSend),
+        _ => Err("expected 0, 1 or 2".to_owned()),
+    }
+}
+
+fn user_property(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, value)) => Ok((name.to_owned(), value.to_owned())),
+        None => Err("expected NAME=VALUE".to_owned()),
+    }
 }
 
 fn qos(text: &str) -> Result<QoS, String> {

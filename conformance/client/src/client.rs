@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use quince_codec::{
-    Acknowledgement, ConnAck, Connect, DecodeError, EncodeError, Frame, Framer, Packet, Properties,
-    Publish, QoS, Version,
+    Acknowledgement, Connect, DecodeError, EncodeError, Frame, Framer, Packet, Properties, Publish,
+    QoS, Version,
 };
 use tokio::time::timeout;
 
@@ -34,6 +34,18 @@ pub struct Client {
     transport: Transport,
     framer: Framer,
     version: Version,
+    granted: Granted,
+}
+
+/// What a broker grants in CONNACK.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Granted {
+    /// Session Present: the broker goes on with a session that it has kept.
+    pub session_present: bool,
+    /// Keep Alive in seconds, the broker's where it has one of its own.
+    pub keep_alive: u16,
+    /// The Client Identifier, also where the broker assigned it.
+    pub client_id: String,
 }
 
 /// Why a client cannot go on.
@@ -60,7 +72,7 @@ pub enum ClientError {
 }
 
 impl Client {
-    /// Sends CONNECT on a fresh transport and waits for CONNACK.
+    /// Sends a plain CONNECT on a fresh transport and waits for CONNACK.
     ///
     /// # Errors
     /// When the broker refuses, answers with something else, is silent or closes.
@@ -68,12 +80,6 @@ impl Client {
         transport: Transport,
         options: &ConnectOptions,
     ) -> Result<Self, ClientError> {
-        let framer = Framer::new(LARGEST_PACKET);
-        let mut client = Self {
-            transport,
-            framer,
-            version: options.version,
-        };
         let connect = Connect {
             version: options.version,
             clean_start: options.clean_start,
@@ -84,22 +90,65 @@ impl Client {
             user_name: None,
             password: None,
         };
-        client.send(&Packet::Connect(connect)).await?;
-        let frame = timeout(options.patience, client.receive())
+        Self::start(transport, &connect, options.patience).await
+    }
+
+    /// Sends this CONNECT on a fresh transport and waits for CONNACK.
+    ///
+    /// # Errors
+    /// When the broker refuses, answers with something else, is silent for `patience`, or closes.
+    pub async fn start(
+        transport: Transport,
+        connect: &Connect<'_>,
+        patience: Duration,
+    ) -> Result<Self, ClientError> {
+        let version = connect.version;
+        let mut client = Self {
+            transport,
+            framer: Framer::new(LARGEST_PACKET),
+            version,
+            granted: Granted {
+                session_present: false,
+                keep_alive: connect.keep_alive,
+                client_id: connect.client_id.to_owned(),
+            },
+        };
+        client.send(&Packet::Connect(*connect)).await?;
+        let silence = || ClientError::NoConnAck(format!("silence for {} s", patience.as_secs()));
+        let frame = timeout(patience, client.receive())
             .await
-            .map_err(|_| {
-                ClientError::NoConnAck(format!("silence for {} s", options.patience.as_secs()))
-            })??;
-        match frame.decode(options.version)? {
-            Packet::ConnAck(ConnAck { code: 0, .. }) => Ok(client),
-            Packet::ConnAck(ConnAck { code, .. }) => {
-                Err(ClientError::Refused(describe_code(code, options.version)))
+            .map_err(|_| silence())??;
+        match frame.decode(version)? {
+            Packet::ConnAck(answer) if answer.code == 0 => {
+                client.granted.session_present = answer.session_present;
+                if let Some(keep_alive) = answer.properties.server_keep_alive() {
+                    client.granted.keep_alive = keep_alive;
+                }
+                if let Some(id) = answer.properties.assigned_client_identifier() {
+                    id.clone_into(&mut client.granted.client_id);
+                }
+                Ok(client)
+            }
+            Packet::ConnAck(answer) => {
+                let code = describe_code(answer.code, version);
+                Err(ClientError::Refused(
+                    match answer.properties.reason_string() {
+                        Some(reason) => format!("{code}: {reason}"),
+                        None => code,
+                    },
+                ))
             }
             other => Err(ClientError::NoConnAck(format!(
                 "it sent {}",
                 other.packet_type()
             ))),
         }
+    }
+
+    /// What CONNACK said.
+    #[must_use]
+    pub fn granted(&self) -> &Granted {
+        &self.granted
     }
 
     /// The version spoken.

@@ -17,7 +17,7 @@ mod trust;
 mod tuning;
 mod websocket;
 
-pub use client::{Client, ClientError, ConnectOptions};
+pub use client::{Client, ClientError, ConnectOptions, Granted};
 pub use dial::{DialError, Dialer};
 pub use endpoint::{Endpoint, Scheme, UrlError};
 pub use identity::{Identity, IdentityError};

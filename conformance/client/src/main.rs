@@ -1,6 +1,9 @@
 //! The command `quince-client`: publish and subscribe by hand.
 
 mod args;
+mod connection;
+mod failure;
+mod payload;
 mod publish;
 mod subscribe;
 
@@ -9,15 +12,11 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Parser;
-use quince_client::{Client, ConnectOptions};
 
-use crate::args::{Cli, Command, Connection};
+use crate::args::{Cli, Command};
 
 /// How long each step of a conversation may take the broker.
 const PATIENCE: Duration = Duration::from_secs(10);
-
-/// What ends the command early, in words for the user.
-type Failure = Box<dyn std::error::Error>;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
@@ -30,21 +29,7 @@ async fn main() -> ExitCode {
         Err(error) => {
             // Nobody may be left to read it.
             let _ = writeln!(anstream::stderr(), "quince-client: {error}");
-            ExitCode::FAILURE
+            error.exit_code()
         }
     }
-}
-
-/// Connects as `connection` says.
-async fn connect(connection: &Connection) -> Result<Client, Failure> {
-    let dialer = connection.dialer(PATIENCE)?;
-    let transport = dialer.dial(&connection.url).await?;
-    let options = ConnectOptions {
-        version: connection.version,
-        client_id: connection.id.clone(),
-        keep_alive: connection.keep_alive,
-        clean_start: true,
-        patience: PATIENCE,
-    };
-    Ok(Client::connect(transport, &options).await?)
 }
