@@ -96,6 +96,8 @@ struct Paused {
     behind: VecDeque<Frame>,
     /// Bytes in `behind`.
     held: usize,
+    /// Nothing more will come.
+    finished: bool,
     retry: Time,
     give_up: Time,
 }
@@ -226,16 +228,22 @@ impl Connection {
     }
 
     /// The client's side of a flow has ended. On [`FlowId::CONTROL`] the network connection is lost
-    /// [MQTT5-3.1.2-8] [MQTT3-3.1.2-8].
+    /// [MQTT5-3.1.2-8] [MQTT3-3.1.2-8], behind what was received: there may be a DISCONNECT in it.
     pub fn flow_finished(&mut self, now: Time, flow: FlowId) {
-        if flow == FlowId::CONTROL {
-            self.transport_closed(now);
+        if flow != FlowId::CONTROL {
+            return;
+        }
+        match &mut self.paused {
+            Some(paused) if !paused.behind.is_empty() => paused.finished = true,
+            _ => self.transport_closed(now),
         }
     }
 
     /// The client has reset a flow with an application error code of its transport.
     pub fn flow_reset(&mut self, now: Time, flow: FlowId, _code: u64) {
-        self.flow_finished(now, flow);
+        if flow == FlowId::CONTROL {
+            self.transport_closed(now);
+        }
     }
 
     /// The network connection is gone, whatever the cause. Nothing more can leave.
@@ -400,7 +408,7 @@ impl Connection {
         let holds_little = self
             .paused
             .as_ref()
-            .is_none_or(|paused| paused.held < self.hub.config.held_input);
+            .is_none_or(|paused| !paused.finished && paused.held < self.hub.config.held_input);
         holds_little && self.link.outbox.has_room() && !self.link.outbox.awaits_connack()
     }
 }

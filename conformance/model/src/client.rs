@@ -32,6 +32,8 @@ pub(crate) struct Client {
     pub(crate) ends: Option<(u64, u64)>,
     /// Connections may have overtaken each other, so that nobody knows whose Session is whose. Holds at least until then.
     pub(crate) doubt: Option<u64>,
+    /// Until then a CONNECT that was given up may still be taken.
+    pub(crate) given_up_until: Option<u64>,
     /// What a Packet Identifier of the client names.
     pub(crate) by_packet_id: BTreeMap<u16, MessageId>,
     /// Messages that may still take effect.
@@ -79,6 +81,7 @@ impl Client {
     /// A CONNECT was given up before its CONNACK came: the server may have accepted it, or will yet.
     pub(crate) fn give_up(&mut self, link: &Link, now: Moment, bounds: &Bounds) {
         let until = now.time + bounds.patience;
+        self.given_up_until = Some(until);
         let outlived = self.ends.is_some_and(|(earliest, _)| until >= earliest);
         let same = self.stored == link.is_stored() && self.expiry == link.expiry;
         match self.exists {
@@ -89,6 +92,10 @@ impl Client {
                 self.ends = link
                     .expiry
                     .map(|expiry| (now.time, until.saturating_add(expiry)));
+                if link.clean_start || !link.is_stored() {
+                    // It may yet end the Session of a connection that comes after it.
+                    self.doubt_until(until);
+                }
             }
             _ if link.clean_start || outlived || !same || !self.stored => {
                 self.exists = Existence::Perhaps;

@@ -87,9 +87,12 @@ impl Connection {
         // The client may not have been heard meanwhile.
         self.last_packet = now;
         self.process_frame(now, &paused.frame, Some(paused.give_up));
-        let (mut behind, mut held) = (paused.behind, paused.held);
+        let (mut behind, mut held, finished) = (paused.behind, paused.held, paused.finished);
         while self.paused.is_none() && matches!(self.state, State::Connected(_)) {
             let Some(frame) = behind.pop_front() else {
+                if finished {
+                    self.transport_closed(now);
+                }
                 return;
             };
             held -= frame.bytes().len();
@@ -101,6 +104,7 @@ impl Connection {
         }
         if let Some(paused) = &mut self.paused {
             (paused.behind, paused.held) = (behind, held);
+            paused.finished = finished;
         }
     }
 
@@ -110,6 +114,7 @@ impl Connection {
             frame,
             behind: VecDeque::new(),
             held: 0,
+            finished: false,
             retry: now.plus_millis(TRY_AGAIN_AFTER),
             give_up: give_up.unwrap_or(now + self.hub.config.pause_limit),
         });

@@ -256,6 +256,38 @@ fn acknowledgements_overtake_a_publish_that_waits_for_room_in_its_own_clients_qu
 }
 
 #[test]
+fn a_disconnect_behind_a_publish_that_waits_is_heard_before_the_end() {
+    for goodbye in [true, false] {
+        let mut net = Net::with(Config {
+            queue_messages: 1,
+            ..Config::default()
+        });
+        away(&mut net, Q1);
+        let watcher = net.simple(V3, "watcher");
+        net.subscribe(watcher, &[("will", Q0)]);
+        let publisher = net.client(&hello(V3, "p").will(farewell("will", "gone")));
+        net.publish(publisher, publish(Q1, 1, "t", "x"));
+        net.publish(publisher, publish(Q1, 2, "t", "y"));
+        if goodbye {
+            net.disconnect(publisher, 0, &[]);
+        } else {
+            net.unsubscribe(publisher, 9, &["none"]);
+        }
+        net.broker.finish(publisher);
+        assert!(!net.broker.is_closed(publisher));
+        net.dial(&hello(V5, "away"));
+        net.wait(1);
+        assert!(net.broker.is_closed(publisher));
+        let expected: &[&str] = if goodbye {
+            &[]
+        } else {
+            &["PUBLISH q0 will=gone"]
+        };
+        assert_eq!(net.read(watcher), expected);
+    }
+}
+
+#[test]
 fn what_stays_behind_a_publish_that_waits_is_bounded() {
     let mut net = Net::with(Config {
         queue_messages: 1,

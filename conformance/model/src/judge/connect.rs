@@ -23,7 +23,8 @@ impl Judge {
             _ if connect.clean_start => 0,
             _ => u32::MAX,
         };
-        self.before_connect(&name, connect.clean_start);
+        let expiry = (expiry != u32::MAX).then(|| u64::from(expiry) * 1000);
+        self.before_connect(&name, connect.clean_start, expiry);
         let will = self.add_will(&name, connection, connect);
         let client = self.clients.entry(name.clone()).or_default();
         client.links.push(connection);
@@ -33,7 +34,7 @@ impl Judge {
             version: connect.version,
             clean_start: connect.clean_start,
             keep_alive: u64::from(connect.keep_alive) * 1000,
-            expiry: (expiry != u32::MAX).then(|| u64::from(expiry) * 1000),
+            expiry,
             receive_maximum: usize::from(receive_maximum),
             connect: now,
             connack: None,
@@ -57,7 +58,7 @@ impl Judge {
     }
 
     /// What a CONNECT may do to the older connections of its client.
-    fn before_connect(&mut self, name: &str, clean_start: bool) {
+    fn before_connect(&mut self, name: &str, clean_start: bool, expiry: Option<u64>) {
         let now = self.now;
         let patience = self.bounds.patience;
         let Some(client) = self.clients.get_mut(name) else {
@@ -68,9 +69,17 @@ impl Judge {
             let link = &self.links[number];
             link.connack.is_none() && link.end.is_none()
         };
+        let is_other = clean_start || expiry == Some(0) || expiry != client.expiry;
+        let overtaken = client
+            .given_up_until
+            .filter(|until| *until >= now.time && is_other);
         if links.iter().any(is_waiting) {
             // Which of the two comes first, nobody knows.
             client.doubt_until(now.time + patience);
+            self.doubt(name);
+        } else if let Some(until) = overtaken {
+            // The one that was given up may come behind this one, and then begins another Session.
+            client.doubt_until(until);
             self.doubt(name);
         }
         for number in links {

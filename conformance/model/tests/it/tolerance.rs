@@ -87,6 +87,38 @@ fn a_connect_that_was_given_up_may_have_been_taken() {
 }
 
 #[test]
+fn a_connect_that_was_given_up_may_come_behind_a_later_one() {
+    // It ended the Session of the one that came after it, or made a new one behind it.
+    for (first, second, third) in [
+        ("v3 clean", "v3", "v3"),
+        ("v3", "v3 clean", "v3"),
+        ("expiry=9", "expiry=0 clean", "expiry=9"),
+    ] {
+        for present in ["", "present"] {
+            right(&format!(
+                "1> connect c {first}\n1 aborted
+                 2> connect c {second}\n2< connack\n2 closed
+                 3> connect c {third}\n3< connack {present}"
+            ));
+        }
+    }
+    wrong(
+        Rule::SessionPresent,
+        "1> connect c v3\n1 aborted\n@2000\n2> connect c v3 clean\n2< connack\n2 finished
+         @4000\n3> connect c v3\n3< connack present",
+    );
+}
+
+#[test]
+fn a_disconnect_may_be_overtaken_by_a_new_connection() {
+    right(
+        "1> connect s\n1< connack\n1> sub 1 t qos=1\n1< suback 1 1
+         2> connect w expiry=9 will=t:w\n2< connack\n2> bye\n2 finished
+         3> connect w expiry=9\n3< connack present\n1< pub t w qos=1 id=1",
+    );
+}
+
+#[test]
 fn what_a_member_left_over_goes_to_another() {
     right(
         "1> connect a\n1< connack\n1> sub 1 $share/g/t qos=1\n1< suback 1 1
