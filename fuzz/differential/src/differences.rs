@@ -15,6 +15,7 @@ use quince_codec::DecodeErrorKind::{
     UnsupportedProtocolVersion, VariableByteIntegerNotMinimal, WillFlagsWithoutWill, WillQoS3,
 };
 use quince_codec::Version::{self, V3_1_1, V5_0};
+use quince_codec::topic::validate_topic_filter;
 use quince_codec::{Packet, PacketType};
 
 use crate::Foreign::{self, Mqtt5Protocol, MqttProtocolCore, Rmqtt, Rumqttc};
@@ -414,6 +415,23 @@ pub const DIFFERENCES: &[Difference] = &[
         &[(Rmqtt, OLD)],
         (V3_1_1, "82 05 0001 0000 00"),
     )),
+    open(fails(
+        "a Topic Filter that is no proper shared subscription spoils the packet",
+        Way::Refuses,
+        About::Packet(|packet| {
+            let is_bad = |filter: &str| {
+                filter.starts_with("$share/") && validate_topic_filter(filter, V5_0).is_err()
+            };
+            match packet {
+                Packet::Subscribe(packet) => packet.subscriptions.iter().any(|s| is_bad(s.filter)),
+                Packet::Unsubscribe(packet) => packet.filters.iter().any(is_bad),
+                _ => false,
+            }
+        }),
+        "MQTT5-4.8.2-1, MQTT5-4.8.2-2 forbid it; SUBACK has an answer for each filter, so we leave it to the server",
+        &[(MqttProtocolCore, NEW)],
+        (V5_0, "82 0d 0001 00 0007 2473686172652f 00"),
+    )),
     // DISCONNECT and AUTH.
     fails(
         "DISCONNECT of 5.0 may not leave out its code or its properties",
@@ -522,6 +540,19 @@ pub const DIFFERENCES: &[Difference] = &[
         &[(Rumqttc, NEW), (Mqtt5Protocol, NEW)],
         (V5_0, "10 12 0004 4d515454 05 02 0000 05 2700000000 0000"),
     ),
+    Difference {
+        about: About::All(|found| {
+            found.frame.packet_type() == Some(PacketType::ConnAck)
+                && matches!(found.ours, Err(error) if error.kind == MaximumPacketSizeZero)
+        }),
+        ..takes(
+            "Maximum Packet Size may be 0 in CONNACK",
+            MaximumPacketSizeZero,
+            "MQTT5 3.2.2.3.6",
+            &[(Rmqtt, NEW)],
+            (V5_0, "20 08 00 00 05 2700000000"),
+        )
+    },
     takes(
         "Topic Alias may be 0",
         TopicAliasZero,
