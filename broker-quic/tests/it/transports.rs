@@ -326,3 +326,34 @@ async fn listeners_may_be_ipv6() {
     );
     server.shut_down().await;
 }
+
+#[tokio::test]
+async fn a_client_that_reads_late_gets_everything() {
+    let server = start(Settings::default()).await;
+    for index in 0..QUIC {
+        let mut peer = Peer::connect(&server, index).await;
+        peer.write(CONNECT_5).await;
+        peer.connected().await;
+        let Peer::Stream(stream) = peer else {
+            unreachable!("everything before QUIC is a stream")
+        };
+        let (mut reader, mut writer) = tokio::io::split(stream);
+        // More answers than sockets, TLS and Outbox hold together, so that each of them is full.
+        let pings = PINGREQ.repeat(2 * 1024 * 1024);
+        let length = pings.len();
+        let writing = tokio::spawn(async move {
+            writer.write_all(&pings).await.expect("written");
+            writer.flush().await.expect("sent");
+            writer
+        });
+        sleep(Duration::from_millis(300)).await;
+        let mut answers = vec![0; length];
+        timeout(PATIENCE * 3, reader.read_exact(&mut answers))
+            .await
+            .expect("all of it in time")
+            .expect("read");
+        assert_eq!(answers, PINGRESP.repeat(length / 2));
+        drop(writing.await.expect("written"));
+    }
+    server.shut_down().await;
+}
