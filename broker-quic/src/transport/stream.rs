@@ -73,3 +73,30 @@ impl<S: AsyncRead + AsyncWrite + Send> Writer for StreamWriter<S> {
         let _ = self.writer.shutdown().await;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use tokio::io::BufStream;
+    use tokio::time::timeout;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_write_counts_when_it_has_left_and_goes_on_where_it_was_cancelled() {
+        let (near, mut far) = tokio::io::duplex(4);
+        // Takes everything at once, as TLS does, and holds it back until it is flushed.
+        let (_reader, mut writer) = split(BufStream::new(near));
+        let stuck = writer.write(FlowId::CONTROL, b"0123456789");
+        assert!(timeout(Duration::from_millis(20), stuck).await.is_err());
+        let mut arrived = [0; 10];
+        let (written, read) = tokio::join!(
+            writer.write(FlowId::CONTROL, b"0123456789 and more"),
+            far.read_exact(&mut arrived)
+        );
+        assert_eq!(written.expect("written"), 10);
+        read.expect("read");
+        assert_eq!(&arrived, b"0123456789");
+    }
+}
