@@ -16,7 +16,7 @@ use quince_codec::DecodeErrorKind::{
 };
 use quince_codec::Version::{self, V3_1_1, V5_0};
 use quince_codec::topic::validate_topic_filter;
-use quince_codec::{Packet, PacketType};
+use quince_codec::{Packet, PacketType, ReasonCode};
 
 use crate::Foreign::{self, Mqtt5Protocol, MqttProtocolCore, Rmqtt, Rumqttc};
 use crate::meaning::same_but_defaults;
@@ -454,6 +454,17 @@ pub const DIFFERENCES: &[Difference] = &[
         &[(Rumqttc, NEW)],
         (V5_0, "e0 02 80 00"),
     ),
+    open(fails(
+        "DISCONNECT does not know Bad authentication method",
+        Way::Refuses,
+        About::Packet(|packet| {
+            matches!(packet, Packet::Disconnect(d)
+                if d.reason_code == ReasonCode::BAD_AUTHENTICATION_METHOD)
+        }),
+        "MQTT5 table 2.6 gives 0x8C to DISCONNECT, the table of 3.14.2.1 does not: we take it",
+        &[(Mqtt5Protocol, NEW), (MqttProtocolCore, NEW)],
+        (V5_0, "e0 02 8c 00"),
+    )),
     fails(
         "there is no AUTH",
         Way::Refuses,
