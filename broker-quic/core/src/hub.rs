@@ -110,7 +110,7 @@ impl Hub {
             if let Some((at, aftermath)) = fired {
                 self.settle(at, aftermath);
             } else if let Some((at, message)) = self.delayed.take(now) {
-                self.publish_delayed(at, message);
+                self.publish_delayed(at, now, message);
             } else {
                 break;
             }
@@ -331,10 +331,10 @@ impl Hub {
         })
     }
 
-    fn publish_delayed(&self, now: Time, message: Waiting) {
+    fn publish_delayed(&self, at: Time, now: Time, message: Waiting) {
         let in_force = self.in_force();
         let mut properties = PropertyList::new();
-        let Some(incoming) = message.incoming(now, &mut properties) else {
+        let Some(incoming) = message.incoming(at, &mut properties) else {
             return;
         };
         let action = Action::Publish(incoming.topic);
@@ -349,8 +349,9 @@ impl Hub {
             turn: message.turn,
             after: Position::START,
         };
-        // It was acknowledged, so it is not dropped because a receiver has no room at this moment.
-        if self.publish(now, &incoming, publisher).is_err() {
+        // It was acknowledged, so it is not dropped because a receiver has no room at this moment. The next attempt counts from
+        // `now`: when this call comes late, trying once for each second slept over would only fail as often.
+        if self.publish(at, &incoming, publisher).is_err() {
             self.delayed.put_back(now, message);
         }
     }

@@ -129,6 +129,16 @@ const fn open(difference: Difference) -> Difference {
     }
 }
 
+/// Whether the other took the packet that we took, but for properties at the value that their absence means.
+fn loses_defaults(found: &Disagreement<'_>) -> bool {
+    let again = found.again();
+    let theirs = again.as_ref().map(|frame| frame.decode(found.version));
+    match (&found.ours, theirs) {
+        (Ok(ours), Some(Ok(theirs))) => same_but_defaults(ours, &theirs),
+        _ => false,
+    }
+}
+
 /// Every difference that is known.
 pub const DIFFERENCES: &[Difference] = &[
     // Fixed header.
@@ -487,20 +497,26 @@ pub const DIFFERENCES: &[Difference] = &[
     open(fails(
         "a property at the value that its absence means is lost",
         Way::Misreads,
-        About::All(|found| {
-            let again = found.again();
-            match (
-                &found.ours,
-                again.as_ref().map(|frame| frame.decode(found.version)),
-            ) {
-                (Ok(ours), Some(Ok(theirs))) => same_but_defaults(ours, &theirs),
-                _ => false,
-            }
-        }),
+        About::All(loses_defaults),
         "MQTT5 3.1.2.11, 3.2.2.3, 3.3.2.3.2: it means the same",
         &[(Rmqtt, NEW)],
         (V5_0, "30 06 0001 74 02 0100"),
     )),
+    fails(
+        "a Message Expiry Interval may not be 0",
+        Way::Refuses,
+        About::Packet(|packet| {
+            let properties = match packet {
+                Packet::Publish(publish) => Some(publish.properties),
+                Packet::Connect(connect) => connect.will.map(|will| will.properties),
+                _ => None,
+            };
+            properties.is_some_and(|properties| properties.message_expiry_interval() == Some(0))
+        }),
+        "MQTT5 3.3.2.3.3, 3.1.3.2.4: a four byte integer, no value is forbidden",
+        &[(Rmqtt, NEW)],
+        (V5_0, "30 09 0001 74 05 0200000000"),
+    ),
     fails(
         "behind Subscription Identifiers, properties are taken for payload",
         Way::Misreads,

@@ -70,8 +70,7 @@ impl Foreign {
             (Self::MqttProtocolCore, Version::V5_0) => mqtt_protocol_core_5(frame),
             (Self::Rmqtt, Version::V3_1_1) => rmqtt(frame, &mut rmqtt_codec::v3::Codec::new(0)),
             (Self::Rmqtt, Version::V5_0) => rmqtt(frame, &mut rmqtt_codec::v5::Codec::new(0, 0)),
-            #[allow(unreachable_patterns)]
-            _ => Reading::NotAsked,
+            (_, Version::V3_1) => Reading::NotAsked,
         })
     }
 }

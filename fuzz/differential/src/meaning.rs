@@ -30,6 +30,7 @@ pub(crate) fn same_but_defaults(one: &Packet<'_>, other: &Packet<'_>) -> bool {
             .all(|(ours, theirs)| telling(ours) == telling(theirs))
 }
 
+/// Whether the property has the value that its absence means.
 fn is_default(property: &Property<'_>) -> bool {
     matches!(
         property,

@@ -89,12 +89,14 @@ pub(crate) fn assert_within(hub: &Hub, connections: usize) {
 pub(crate) fn assert_nothing_leaks(hub: &Hub) {
     let figures = hub.figures();
     assert_eq!(figures.connections, 0, "{figures:?}");
-    assert_eq!(figures.delayed_messages, 0, "{figures:?}");
+    let keeps_room = figures.sessions > 0 || figures.retained_messages > 0;
+    // One that finds no room is tried again and again.
+    assert!(figures.delayed_messages == 0 || keeps_room, "{figures:?}");
     assert_eq!(figures.sessions, figures.stored_sessions, "{figures:?}");
     if figures.sessions == 0 {
         assert_eq!(figures.subscriptions, 0, "{figures:?}");
-        assert_eq!(hub.next_timeout(), None, "{figures:?}");
         if figures.retained_messages == 0 {
+            assert_eq!(hub.next_timeout(), None, "{figures:?}");
             assert_eq!(figures.buffered_bytes, 0, "{figures:?}");
         }
     }
