@@ -518,11 +518,15 @@ pub const DIFFERENCES: &[Difference] = &[
         (V5_0, "30 09 0001 74 05 0200000000"),
     ),
     fails(
-        "behind Subscription Identifiers, properties are taken for payload",
+        "behind Subscription Identifiers, properties are taken for what follows them",
         Way::Misreads,
         About::Packet(|packet| {
-            matches!(packet, Packet::Publish(publish)
-                if publish.properties.subscription_identifiers().next().is_some())
+            let properties = match packet {
+                Packet::Publish(packet) => packet.properties,
+                Packet::Subscribe(packet) => packet.properties,
+                _ => return false,
+            };
+            properties.subscription_identifiers().next().is_some()
         }),
         "MQTT5 2.2.2.1",
         &[(Rumqttc, NEW)],
@@ -672,11 +676,22 @@ pub const DIFFERENCES: &[Difference] = &[
         &[(Rumqttc, NEW)],
         (V5_0, "30 06 0001 74 01 0100"),
     ),
-    takes(
-        "behind Subscription Identifiers, anything may stand",
-        UnknownProperty,
-        "MQTT5 3.3.2.3.8",
-        &[(Rumqttc, NEW)],
-        (V5_0, "30 0a 0001 74 06 0b01 0b02 7f00"),
-    ),
+    Difference {
+        about: About::All(|found| {
+            let bytes = found.frame.bytes();
+            let identifier = bytes.iter().position(|byte| *byte == 0x0b);
+            matches!(
+                found.frame.packet_type(),
+                Some(PacketType::Publish | PacketType::Subscribe)
+            ) && matches!((found.ours, identifier), (Err(error), Some(at))
+                    if error.offset as usize > at)
+        }),
+        ..takes(
+            "behind Subscription Identifiers, anything may stand",
+            UnknownProperty,
+            "MQTT5 3.3.2.3.8, 3.8.2.1.2",
+            &[(Rumqttc, NEW)],
+            (V5_0, "30 0a 0001 74 06 0b01 0b02 7f00"),
+        )
+    },
 ];

@@ -267,6 +267,9 @@ impl Driver {
         self.lines.clear();
         self.now = self.now + Duration::from_secs(2 * u64::from(u32::MAX));
         self.hub.handle_timeout(self.now);
+        // A delayed message found no room, and then the session ended that had none: it is tried again.
+        self.now = self.now + Duration::from_secs(2);
+        self.hub.handle_timeout(self.now);
         assert_nothing_leaks(&self.hub);
     }
 }

@@ -40,8 +40,8 @@ pub fn topic(bytes: &[u8]) {
         {
             continue;
         }
-        // That is not delivered at once, nor under this name.
-        if name.starts_with("$delayed/") {
+        // The former is not delivered at once, nor under this name; the latter is the server's own.
+        if name.starts_with("$delayed/") || is_of_server(name) {
             continue;
         }
         // The core takes Shared Subscriptions in every version, so that a Session can change version.
@@ -62,6 +62,11 @@ pub fn topic(bytes: &[u8]) {
             );
         }
     }
+}
+
+/// Topics that clients do not publish to.
+fn is_of_server(name: &str) -> bool {
+    name == "$SYS" || name.starts_with("$SYS/")
 }
 
 fn is_name(name: &str) -> bool {

@@ -1,7 +1,8 @@
 //! Messages below `$delayed/`.
 
+use core::time::Duration;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use quince_codec::{Packet, Property, ReasonCode};
 use quince_core::bench::VirtualBroker;
@@ -158,6 +159,41 @@ fn a_receiver_without_room_delays_an_acknowledged_message_further() {
     net.send(sub, &Packet::PubAck(ack(1)));
     net.wait(1);
     assert_eq!(net.read(sub), ["PUBLISH q1 id=2 t=second"]);
+}
+
+/// Counts how often somebody asks to publish, which is once for each attempt.
+#[derive(Debug, Default)]
+struct Attempts(AtomicUsize);
+
+impl Policy for Attempts {
+    fn allows(&self, _subject: Subject<'_>, action: Action<'_>) -> bool {
+        let is_attempt = matches!(action, Action::Publish("t"));
+        self.0.fetch_add(usize::from(is_attempt), Ordering::Relaxed);
+        true
+    }
+}
+
+#[test]
+fn a_call_that_comes_late_tries_once() {
+    let attempts = Arc::new(Attempts::default());
+    let config = Config {
+        queue_messages: 1,
+        ..Config::default()
+    };
+    let policy = Arc::clone(&attempts) as Arc<dyn Policy>;
+    let mut net = Net::over(VirtualBroker::with_policy(config, policy));
+    let sub = net.client(&hello(V5, "s").stored(600));
+    net.subscribe(sub, &[("t", Q1)]);
+    net.abort(sub);
+    let client = net.simple(V5, "p");
+    net.publish(client, publish(Q1, 1, "t", "first"));
+    net.publish(client, publish(Q1, 2, "$delayed/1/t", "second"));
+    let before = attempts.0.load(Ordering::Relaxed);
+    let late = net.broker.now() + Duration::from_secs(500);
+    net.broker.hub().handle_timeout(late);
+    assert_eq!(attempts.0.load(Ordering::Relaxed), before + 1);
+    let next = net.broker.hub().next_timeout();
+    assert_eq!(next, Some(late + Duration::from_secs(1)));
 }
 
 /// Forbids topics below `closed/` to everybody, and to all when `shut`.
