@@ -10,11 +10,13 @@ use std::time::{Duration, SystemTime};
 use assert_cmd::prelude::*;
 use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
 use quince_broker::{
-    Access, AccessSettings, Admission, ListenerSettings, Server, Settings, TokenAlgorithm,
-    TokenSettings, set_password,
+    Access, AccessSettings, Admission, CertificateName, ClientCertificates, Demand,
+    ListenerSettings, ListenerUrl, Scheme, Server, Settings, TokenAlgorithm, TokenSettings,
+    set_password,
 };
 use serde_json::json;
 
+use crate::certificates::Authority;
 use crate::login::{Login, connack, log_in};
 use crate::peer::{PINGREQ, PINGRESP, Peer};
 
@@ -296,6 +298,164 @@ async fn logins_beyond_those_that_may_wait_are_told_so() {
         codes.iter().all(|code| [0, 0x89].contains(code)),
         "{codes:?}"
     );
+    server.shut_down().await;
+}
+
+/// PUBLISH at QoS 0 as it arrives.
+fn canary(topic: &str) -> Vec<u8> {
+    let length = u8::try_from(topic.len()).expect("short");
+    let mut packet = vec![0x30, length + 9, 0, length];
+    packet.extend(topic.as_bytes());
+    packet.extend(b"\x00canary");
+    packet
+}
+
+const PASSWORDS: &str = include_str!("../data/mosquitto-7.passwords");
+
+#[tokio::test]
+async fn rules_are_the_same_over_every_transport() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        fs::write(&path, text).expect("written");
+        Some(path)
+    };
+    let access = Access::load(AccessSettings {
+        password_file: file("passwords", PASSWORDS),
+        acl_file: file(
+            "acl",
+            "user alice\ntopic read #\ntopic deny +/secret\nuser bob\ntopic write #\npattern readwrite own/%u/%c\n",
+        ),
+        ..AccessSettings::default()
+    })
+    .expect("users and rules");
+    let listeners = Scheme::ALL.map(|scheme| ListenerSettings {
+        url: ListenerUrl::new(scheme, "127.0.0.1:0".parse().expect("an address")),
+        admission: NOBODY,
+    });
+    let server = Server::start(&listeners, Settings::default(), access)
+        .await
+        .expect("bound");
+    let mut readers = Vec::new();
+    for (index, scheme) in Scheme::ALL.into_iter().enumerate() {
+        for (login, code) in [
+            (Login::new("x"), 0x87),
+            (Login::new("x").user("alice"), 0x86),
+            (Login::new("x").user("alice").password("pässwörd"), 0x86),
+        ] {
+            let mut peer = Peer::connect(&server, index).await;
+            assert_eq!(log_in(&mut peer, &login).await, code, "{scheme}");
+        }
+        let id = format!("reader{index}");
+        let alice = Login::new(&id).user("alice").password("correct horse");
+        let mut reader = Peer::connect(&server, index).await;
+        assert_eq!(log_in(&mut reader, &alice).await, 0, "{scheme}");
+        assert_eq!(subscribe(&mut reader, "a/secret").await, 0x87, "{scheme}");
+        assert_eq!(subscribe(&mut reader, "own/bob/+").await, 0, "{scheme}");
+        assert_eq!(subscribe(&mut reader, "$SYS/#").await, 0x87, "{scheme}");
+        assert_eq!(subscribe(&mut reader, "#").await, 0, "{scheme}");
+        assert_eq!(publish(&mut reader, "a/open").await, 0x87, "{scheme}");
+        readers.push((scheme, id, reader));
+    }
+    for (index, scheme) in Scheme::ALL.into_iter().enumerate() {
+        let id = format!("writer{index}");
+        let bob = Login::new(&id).user("bob").password("pässwörd");
+        let mut writer = Peer::connect(&server, index).await;
+        assert_eq!(log_in(&mut writer, &bob).await, 0, "{scheme}");
+        assert_eq!(publish(&mut writer, "a/secret").await, 0x10, "{scheme}");
+        assert_eq!(publish(&mut writer, "$SYS/x").await, 0x87, "{scheme}");
+        assert_eq!(publish(&mut writer, "a/open").await, 0, "{scheme}");
+        for (to, _, reader) in &mut readers {
+            let expected = canary("a/open");
+            assert_eq!(
+                reader.read(expected.len()).await,
+                expected,
+                "from {scheme} to {to}"
+            );
+            ping(reader).await;
+        }
+    }
+    server.shut_down().await;
+}
+
+#[tokio::test]
+async fn a_certificate_is_a_login() {
+    let authority = Authority::new("logins");
+    let device = authority.sign("device7", 7);
+    let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, device.certificate.der());
+    let fingerprint: String = digest
+        .as_ref()
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        fs::write(&path, text).expect("written");
+        Some(path)
+    };
+    let access = Access::load(AccessSettings {
+        password_file: file("passwords", PASSWORDS),
+        acl_file: file(
+            "acl",
+            &format!("user device7\ntopic read a/#\nuser sha256:{fingerprint}\ntopic read b/#\n"),
+        ),
+        ..AccessSettings::default()
+    })
+    .expect("users and rules");
+    let names = [
+        Some(CertificateName::CommonName),
+        Some(CertificateName::Sha256),
+        None,
+    ];
+    let listeners = names.map(|certificate_name| ListenerSettings {
+        url: "tls://127.0.0.1:0".parse().expect("a URL"),
+        admission: Admission {
+            anonymous: false,
+            certificate_name,
+        },
+    });
+    let mut settings = Settings::default();
+    settings.tls.certificate = Some(authority.serve(1));
+    settings.tls.clients = Some(ClientCertificates {
+        authorities: authority.write("clients.pem", &authority.certificate.pem()),
+        revocation_lists: Vec::new(),
+        demand: Demand::Optional,
+    });
+    let server = Server::start(&listeners, settings, access)
+        .await
+        .expect("bound");
+    let shows = |identity, index: usize| {
+        let address = server.listeners()[index].url().address();
+        let config = authority.client(identity, b"mqtt");
+        async move { Peer::tls_as(address, config).await }
+    };
+    let alice = || Login::new("a").user("alice").password("correct horse");
+    for (identity, index, login, code) in [
+        (Some(&device), 0, Login::new("d"), 0),
+        (Some(&device), 0, Login::new("d").user("device7"), 0),
+        // A password does not make another of who shows a certificate.
+        (Some(&device), 0, alice(), 0x87),
+        (Some(&device), 1, Login::new("e"), 0),
+        (Some(&device), 1, Login::new("e").user("device7"), 0x87),
+        // Where names are not taken from certificates, one is a key to the door and no more.
+        (Some(&device), 2, Login::new("f"), 0x87),
+        (Some(&device), 2, Login::new("f").user("device7"), 0x86),
+        (Some(&device), 2, alice(), 0),
+        (None, 0, Login::new("g"), 0x87),
+        (None, 0, Login::new("g").user("device7"), 0x86),
+        (None, 0, alice(), 0),
+    ] {
+        let mut peer = shows(identity, index).await;
+        assert_eq!(log_in(&mut peer, &login).await, code, "listener {index}");
+    }
+    for (index, granted, refused) in [(0, "a/x", "b/x"), (1, "b/x", "a/x")] {
+        let mut peer = shows(Some(&device), index).await;
+        let id = format!("rights{index}");
+        assert_eq!(log_in(&mut peer, &Login::new(&id)).await, 0);
+        assert_eq!(subscribe(&mut peer, granted).await, 0);
+        assert_eq!(subscribe(&mut peer, refused).await, 0x87);
+    }
     server.shut_down().await;
 }
 

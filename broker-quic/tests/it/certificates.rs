@@ -24,20 +24,20 @@ use tokio_rustls::TlsConnector;
 use crate::peer::{CONNECT_3, CONNECT_5, PINGREQ, PINGRESP, Peer, web_socket};
 
 /// An authority, and a folder for what it signs.
-struct Authority {
+pub(crate) struct Authority {
     folder: PathBuf,
-    certificate: Certificate,
+    pub(crate) certificate: Certificate,
     issuer: Issuer<'static, KeyPair>,
 }
 
 /// A certificate with its key.
-struct Signed {
-    certificate: Certificate,
+pub(crate) struct Signed {
+    pub(crate) certificate: Certificate,
     key: KeyPair,
 }
 
 impl Authority {
-    fn new(name: &str) -> Self {
+    pub(crate) fn new(name: &str) -> Self {
         let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
         fs::create_dir_all(&folder).expect("a folder");
         let mut params = CertificateParams::new(Vec::new()).expect("no names");
@@ -54,7 +54,7 @@ impl Authority {
         }
     }
 
-    fn sign(&self, name: &str, serial: u64) -> Signed {
+    pub(crate) fn sign(&self, name: &str, serial: u64) -> Signed {
         let mut params = CertificateParams::new(vec!["localhost".to_owned()]).expect("a name");
         params.distinguished_name.push(DnType::CommonName, name);
         params.serial_number = Some(SerialNumber::from(serial));
@@ -63,7 +63,7 @@ impl Authority {
         Signed { certificate, key }
     }
 
-    fn write(&self, name: &str, text: &str) -> PathBuf {
+    pub(crate) fn write(&self, name: &str, text: &str) -> PathBuf {
         let file = self.folder.join(name);
         fs::write(&file, text).expect("written");
         file
@@ -90,7 +90,7 @@ impl Authority {
     }
 
     /// Writes a server certificate of that serial number over the one that may be there.
-    fn serve(&self, serial: u64) -> CertificateFiles {
+    pub(crate) fn serve(&self, serial: u64) -> CertificateFiles {
         let signed = self.sign("server", serial);
         CertificateFiles {
             chain: self.write("server.pem", &signed.certificate.pem()),
@@ -99,7 +99,7 @@ impl Authority {
     }
 
     /// A client that believes this authority, and shows `identity`.
-    fn client(&self, identity: Option<&Signed>, alpn: &[u8]) -> ClientConfig {
+    pub(crate) fn client(&self, identity: Option<&Signed>, alpn: &[u8]) -> ClientConfig {
         let mut roots = rustls::RootCertStore::empty();
         roots
             .add(self.certificate.der().clone())

@@ -77,6 +77,12 @@ impl Peer {
         Self::Stream(Box::new(stream.expect("a handshake")))
     }
 
+    /// Over TLS as `config` says.
+    pub(crate) async fn tls_as(address: SocketAddr, config: ClientConfig) -> Self {
+        let stream = tls_stream(address, config).await;
+        Self::Stream(Box::new(stream.expect("a handshake")))
+    }
+
     /// Over WebSocket on that stream: a task turns its messages into bytes.
     pub(crate) async fn web(stream: impl Stream + 'static) -> Self {
         let (mut web, _) = web_socket(stream, "/mqtt", &["mqtt"]).await.expect("open");
