@@ -92,9 +92,9 @@ impl Judge {
         };
         link.sending.remove(&packet_id);
         if ack.reason_code.is_error() {
-            self.on_refused(sending.message)?;
+            self.on_refused(connection, sending.message);
         } else {
-            self.on_taken(sending.message);
+            self.on_taken(connection, sending.message);
         }
         self.judge_no_matching(sending.message, ack.reason_code)?;
         self.on_served(connection, sending.at)
@@ -132,30 +132,32 @@ impl Judge {
         self.demand(!(forgotten && sending.received), Rule::TrueReason, || {
             format!("the server forgot the Packet Identifier of {payload} before PUBREL")
         })?;
-        self.on_taken(sending.message);
+        self.on_taken(connection, sending.message);
         self.on_served(connection, sending.at)
     }
 
-    /// The server has taken a message, and is done with it.
-    fn on_taken(&mut self, id: MessageId) {
+    /// The server has taken a message.
+    fn on_taken(&mut self, connection: u64, id: MessageId) {
         let now = self.now;
-        let message = self.messages.get_mut(id);
-        message.accepted.get_or_insert(now);
-        message.done = Some(now);
-        if let Some(client) = self.clients.get_mut(&message.publisher) {
-            client.sending.remove(&id);
-        }
+        self.messages.get_mut(id).accepted.get_or_insert(now);
+        self.on_done(connection, id);
     }
 
-    fn on_refused(&mut self, id: MessageId) -> Verdict {
-        let now = self.now;
+    fn on_refused(&mut self, connection: u64, id: MessageId) {
+        self.messages.get_mut(id).refused = true;
+        self.on_done(connection, id);
+    }
+
+    /// The server is done with a message, unless it was sent again on a newer connection.
+    fn on_done(&mut self, connection: u64, id: MessageId) {
         let message = self.messages.get_mut(id);
-        message.refused = true;
-        message.done = Some(now);
+        if message.link != connection {
+            return;
+        }
+        message.done = Some(self.now);
         if let Some(client) = self.clients.get_mut(&message.publisher) {
             client.sending.remove(&id);
         }
-        Ok(())
     }
 
     /// No Matching Subscribers must be true.

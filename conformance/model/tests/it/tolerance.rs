@@ -110,6 +110,20 @@ fn a_connect_that_was_given_up_may_come_behind_a_later_one() {
 }
 
 #[test]
+fn a_late_acknowledgement_does_not_end_what_was_sent_again() {
+    let again = "1> connect p expiry=9\n1< connack\n1> pub t x qos=1 id=1
+         2> connect p expiry=9\n2< connack present\n2> pub t x qos=1 id=1 dup";
+    let subscribed = "3> connect s\n3< connack\n3> sub 1 t qos=1\n3< suback 1 1";
+    right(&format!(
+        "{again}\n1< puback 1\n{subscribed}\n3< pub t x qos=1 id=1"
+    ));
+    wrong(
+        Rule::Subscribed,
+        &format!("{again}\n2< puback 1\n{subscribed}\n3< pub t x qos=1 id=1"),
+    );
+}
+
+#[test]
 fn a_disconnect_may_be_overtaken_by_a_new_connection() {
     right(
         "1> connect s\n1< connack\n1> sub 1 t qos=1\n1< suback 1 1
