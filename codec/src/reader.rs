@@ -135,12 +135,12 @@ impl<'a> Reader<'a> {
     }
 
     /// UTF-8 Encoded String that is a Topic Name, or empty.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn topic_name(&mut self) -> Result<&'a str, DecodeError> {
         self.string_without([0, b'+', b'#'])
     }
 
-    #[inline]
+    #[inline(always)]
     fn string_without<const N: usize>(
         &mut self,
         unwanted: [u8; N],
@@ -151,7 +151,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Binary Data.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn binary_data(&mut self) -> Result<&'a [u8], DecodeError> {
         let start = *self;
         let length = self.two_byte_integer()?;

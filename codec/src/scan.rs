@@ -3,27 +3,32 @@
 /// One in each byte.
 const ONES: u64 = 0x0101_0101_0101_0101;
 
-/// Whether one of the `wanted` bytes occurs in `bytes`.
+/// The highest bit of each byte.
+const HIGHEST: u64 = ONES << 7;
+
+/// Whether one of the `wanted` bytes, which are ASCII, occurs in `bytes`.
 #[inline]
 pub(crate) fn contains_any<const N: usize>(bytes: &[u8], wanted: [u8; N]) -> bool {
-    let occurs = |word: [u8; 8]| {
-        let word = u64::from_le_bytes(word);
-        wanted.into_iter().fold(0, |found, byte| {
-            found | zero_bytes(word ^ (ONES * u64::from(byte)))
-        })
-    };
-    let Some(&last) = bytes.last_chunk() else {
+    let (Some(&first), Some(&last)) = (bytes.first_chunk(), bytes.last_chunk()) else {
         return bytes.iter().any(|byte| wanted.contains(byte));
     };
-    let (words, _) = bytes.as_chunks();
-    let found = |found, &word| found | occurs(word);
-    words.iter().fold(occurs(last), found) != 0
+    // Below 16 bytes these two are all there is.
+    let ends = occurrences(first, wanted) | occurrences(last, wanted);
+    let (words, _) = bytes.get(8..).unwrap_or_default().as_chunks();
+    let found = |found, &word| found | occurrences(word, wanted);
+    words.iter().fold(ends, found) != 0
 }
 
-/// Not 0 exactly if a byte of `word` is 0: only such a byte, or one above it, borrows into its highest bit.
+/// Not 0 exactly if a `wanted` byte is among the eight. What is wanted becomes 0 by the exclusive or; taking 1 from each
+/// byte sets the highest bit of those that were 0 and of nothing else below the first of them, but for bytes that are
+/// not ASCII, which are masked out.
 #[inline]
-const fn zero_bytes(word: u64) -> u64 {
-    word.wrapping_sub(ONES) & !word & (ONES << 7)
+fn occurrences<const N: usize>(bytes: [u8; 8], wanted: [u8; N]) -> u64 {
+    let word = u64::from_le_bytes(bytes);
+    let borrowed = wanted.into_iter().fold(0, |borrowed, byte| {
+        borrowed | (word ^ (ONES * u64::from(byte))).wrapping_sub(ONES)
+    });
+    borrowed & !word & HIGHEST
 }
 
 #[cfg(test)]

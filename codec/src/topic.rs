@@ -94,7 +94,7 @@ pub fn validate_topic_name(name: &str) -> Result<(), TopicNameError> {
 }
 
 /// Reads the Topic Name of a packet of `version`, which may also be empty.
-#[inline]
+#[inline(always)]
 pub(crate) fn decode_name<'a>(
     reader: &mut Reader<'a>,
     version: Version,

@@ -353,25 +353,24 @@ fn topic_name<'a>(rest: &mut &'a [u8]) -> Option<&'a str> {
     from_utf8(bytes).ok()
 }
 
-/// Eight bytes at a time, the last eight of them perhaps twice.
+/// Eight bytes at a time, the last of them perhaps twice. What is wanted, which is ASCII, becomes 0 by the exclusive or, and
+/// taking 1 away sets its highest bit.
 #[inline]
 fn contains_any<const N: usize>(bytes: &[u8], wanted: [u8; N]) -> bool {
     const ONES: u64 = 0x0101_0101_0101_0101;
     let occurs = |word: [u8; 8]| {
         let word = u64::from_le_bytes(word);
-        wanted.into_iter().fold(0, |found, byte| {
-            let word = word ^ (ONES * u64::from(byte));
-            found | word.wrapping_sub(ONES) & !word & (ONES << 7)
-        })
+        let borrowed = wanted.into_iter().fold(0, |borrowed, byte| {
+            borrowed | (word ^ (ONES * u64::from(byte))).wrapping_sub(ONES)
+        });
+        borrowed & !word & (ONES << 7)
     };
-    let Some(&last) = bytes.last_chunk() else {
+    let (Some(&first), Some(&last)) = (bytes.first_chunk(), bytes.last_chunk()) else {
         return bytes.iter().any(|byte| wanted.contains(byte));
     };
-    let (words, _) = bytes.as_chunks();
-    words
-        .iter()
-        .fold(occurs(last), |found, &word| found | occurs(word))
-        != 0
+    let ends = occurs(first) | occurs(last);
+    let (words, _) = bytes[8..].as_chunks();
+    words.iter().fold(ends, |found, &word| found | occurs(word)) != 0
 }
 
 /// Writes a packet, field by field, behind what `out` holds; nothing and `None` if a field is too long.

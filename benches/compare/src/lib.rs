@@ -4,4 +4,6 @@ pub mod contender;
 pub mod floor;
 mod meaning;
 pub mod measure;
+#[path = "../../src/packets.rs"]
+pub mod packets;
 pub mod table;

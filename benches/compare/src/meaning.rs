@@ -1,6 +1,6 @@
 //! What a packet says, whatever the order of its properties: how contenders are checked before they are timed.
 
-use quince_benches::Sample;
+use crate::packets::Sample;
 use quince_codec::{Packet, Properties};
 
 /// Panics unless `encoded` says the same as `sample`. What a contender decoded is judged by what it encodes again.

@@ -92,7 +92,7 @@ fn decode_body(
         _ => version,
     };
     let flags = first & 0x0f;
-    if !packet_type.allows_flags(flags, version) {
+    if packet_type != PacketType::Publish && !packet_type.allows_flags(flags, version) {
         return Err(DecodeErrorKind::ReservedFlags.at(0));
     }
     if version == Version::V5_0 && !is_minimal_header(header_len, body) {
@@ -107,8 +107,9 @@ fn decode_body(
 
 #[inline]
 fn is_minimal_header(header_len: u8, body: &[u8]) -> bool {
-    u32::try_from(body.len())
-        .is_ok_and(|length| usize::from(header_len) == 1 + variable_byte_integer_len(length))
+    header_len == 2
+        || u32::try_from(body.len())
+            .is_ok_and(|length| usize::from(header_len) == 1 + variable_byte_integer_len(length))
 }
 
 impl<'a> Packet<'a> {

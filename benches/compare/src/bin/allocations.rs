@@ -4,8 +4,8 @@
 use std::io::{Write, stdout};
 
 use allocation_counter::measure;
-use quince_benches::samples;
 use quince_compare::contender::{BATCH, Contender, decoders, encoders};
+use quince_compare::packets::samples;
 
 /// Calls of the allocator per packet, in a batch after the first.
 fn allocations(contender: &mut Contender) -> f64 {

@@ -5,9 +5,9 @@ use std::collections::HashMap;
 use std::error::Error;
 use std::io::{Write, stdout};
 
-use quince_benches::{Sample, samples};
 use quince_compare::contender::{Contender, decoders, encoders};
 use quince_compare::measure::interleaved;
+use quince_compare::packets::{Sample, samples};
 use quince_compare::table::{Row, Section, details, overview};
 
 /// Allocations per packet by task, packet and contender.

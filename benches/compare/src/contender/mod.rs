@@ -9,7 +9,7 @@ mod quince;
 mod rmqtt;
 mod rumqttc;
 
-use quince_benches::Sample;
+use crate::packets::Sample;
 
 /// Packets that are decoded or encoded in one go.
 pub const BATCH: usize = 256;

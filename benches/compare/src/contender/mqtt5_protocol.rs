@@ -2,10 +2,10 @@
 
 use std::hint::black_box;
 
+use crate::packets::Sample;
 use ::mqtt5_protocol::packet::{MqttPacket, Packet};
 use ::mqtt5_protocol::{FixedHeader, Result};
 use bytes::{Buf, Bytes, BytesMut};
-use quince_benches::Sample;
 
 use super::{BATCH, Contender, Form, batch, work};
 use crate::meaning::assert_same;

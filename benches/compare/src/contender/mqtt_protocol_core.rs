@@ -3,8 +3,8 @@
 use std::hint::black_box;
 use std::sync::Arc;
 
+use crate::packets::Sample;
 use ::mqtt_protocol_core::mqtt::packet::{v3_1_1, v5_0};
-use quince_benches::Sample;
 use quince_codec::Version;
 
 use super::{BATCH, Contender, Form, batch, work};

@@ -2,8 +2,8 @@
 
 use std::hint::black_box;
 
+use crate::packets::Sample;
 use ::mqttrs::{decode_slice, encode_slice};
-use quince_benches::Sample;
 use quince_codec::Version;
 
 use super::{BATCH, Contender, Form, batch, leak, work};

@@ -2,10 +2,10 @@
 
 use std::hint::black_box;
 
+use crate::packets::Sample;
 use ntex_bytes::{BytePageSize, BytePages, BytesMut};
 use ntex_codec::{Decoder, Encoder};
 use ntex_mqtt::{v3, v5};
-use quince_benches::Sample;
 use quince_codec::Version;
 
 use super::{BATCH, Contender, Form, batch, work};

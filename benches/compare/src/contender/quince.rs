@@ -2,7 +2,7 @@
 
 use std::hint::black_box;
 
-use quince_benches::Sample;
+use crate::packets::Sample;
 use quince_codec::{Framer, Packet, Property, PropertyList, Publish};
 
 use super::{BATCH, Contender, Form, batch, cleared, leak, work};

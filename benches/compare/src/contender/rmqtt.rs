@@ -2,8 +2,8 @@
 
 use std::hint::black_box;
 
+use crate::packets::Sample;
 use bytes::BytesMut;
-use quince_benches::Sample;
 use quince_codec::Version;
 use rmqtt_codec::{MqttCodec, MqttPacket, v3, v5};
 use tokio_util::codec::{Decoder as _, Encoder as _};

@@ -2,8 +2,8 @@
 
 use std::hint::black_box;
 
+use crate::packets::Sample;
 use bytes::BytesMut;
-use quince_benches::Sample;
 use quince_codec::Version;
 use rumqttc::mqttbytes::v4;
 use rumqttc::v5::mqttbytes::v5;
