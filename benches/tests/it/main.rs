@@ -3,6 +3,7 @@
 #![cfg(target_os = "linux")]
 
 mod counts;
+mod fairness;
 mod lab;
 mod machine;
 mod usage;
