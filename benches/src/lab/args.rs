@@ -200,6 +200,15 @@ impl RunArgs {
         }
     }
 
+    /// How often a tainted trial is done again.
+    pub(crate) fn repeats(&self) -> usize {
+        match self.profile() {
+            Profile::Full | Profile::Quick => 2,
+            // It proves nothing anyway.
+            Profile::Smoke => 0,
+        }
+    }
+
     pub(crate) fn parallel(&self) -> usize {
         self.parallel.map_or_else(
             || {

@@ -3,15 +3,20 @@
 use std::net::{IpAddr, SocketAddr};
 use std::sync::mpsc;
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use quince_broker::{ListenerUrl, Scheme, Server, Settings, TcpSettings};
 use quince_client::Endpoint;
 use quince_link::Side;
 use tokio::sync::oneshot;
+use tokio::time::timeout;
 
 use super::contender::{Carrier, Contender};
 use super::fault::{Fault, patient, runtime};
 use super::network::KEY_EXCHANGE;
+
+/// How long the broker may take to say goodbye.
+const FAREWELL: Duration = Duration::from_millis(500);
 
 /// A broker that runs until [`Broker::stop`].
 pub(crate) struct Broker {
@@ -102,7 +107,8 @@ fn serve(
             // An error is the end of the trial as well.
             let _ = stopped.await;
         }
-        server.shut_down().await;
+        // The trial is over. Clients whose address is gone would be waited for.
+        let _ = timeout(FAREWELL, server.shut_down()).await;
         Ok(())
     })
 }

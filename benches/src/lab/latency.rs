@@ -7,7 +7,7 @@ use std::path::Path;
 use super::args::RunArgs;
 use super::report::json::{self, Setting};
 use super::report::{table, words};
-use super::run::{self, Cell, Done};
+use super::run::{self, Cell, Done, Effort};
 use super::trial::Trial;
 use super::{Failure, Trust, preflight};
 
@@ -35,7 +35,12 @@ pub(super) fn run(args: &RunArgs) -> Result<Trust, Failure> {
 
     preflight::check(&contenders)?;
     let trials = run::order(&conditions, &contenders, &seeds, &like);
-    let done = run::all(trials, args.parallel(), args.quiet)?;
+    let effort = Effort {
+        parallel: args.parallel(),
+        repeats: args.repeats(),
+        quiet: args.quiet,
+    };
+    let done = run::all(trials, effort)?;
     let cells = run::cells(&done, &conditions, &contenders);
 
     print(&setting, &done, &cells)?;

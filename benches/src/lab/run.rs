@@ -12,8 +12,16 @@ use super::fault::Fault;
 use super::statistics::Sample;
 use super::trial::{Outcome, Trial};
 
-/// How often a trial is done again whose link was not the one that was configured.
-const REPEATS: usize = 2;
+/// How trials are run.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Effort {
+    /// At the same time.
+    pub(crate) parallel: usize,
+    /// How often a trial is done again whose link was not the one that was configured.
+    pub(crate) repeats: usize,
+    /// No progress on stderr.
+    pub(crate) quiet: bool,
+}
 
 /// A trial with what came of it.
 #[derive(Debug)]
@@ -59,21 +67,21 @@ pub(crate) fn order(
     trials
 }
 
-/// Runs them, `parallel` at a time, each tainted one again. What this machine refuses ends everything.
+/// Runs them, each tainted one again. What this machine refuses ends everything.
 ///
 /// # Errors
 /// The refusal.
-pub(crate) fn all(trials: Vec<Trial>, parallel: usize, quiet: bool) -> Result<Vec<Done>, Fault> {
-    let bar = progress(trials.len(), quiet);
+pub(crate) fn all(trials: Vec<Trial>, effort: Effort) -> Result<Vec<Done>, Fault> {
+    let bar = progress(trials.len(), effort.quiet);
     let queue = Mutex::new(trials.into_iter().enumerate().collect::<VecDeque<_>>());
     let (done, results) = mpsc::channel();
     thread::scope(|scope| {
-        for _ in 0..parallel {
+        for _ in 0..effort.parallel {
             let (queue, done, bar) = (&queue, done.clone(), &bar);
             scope.spawn(move || {
                 while let Some((place, trial)) = next(queue) {
                     bar.set_message(format!("{} at {}", trial.contender, trial.conditions));
-                    let one = repeat(trial);
+                    let one = repeat(trial, effort.repeats);
                     bar.inc(1);
                     let refused = matches!(one.result, Err(Fault::Refused(_)));
                     // The receiver lives as long as this scope.
@@ -106,12 +114,12 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn repeat(trial: Trial) -> Done {
+fn repeat(trial: Trial, repeats: usize) -> Done {
     let mut discarded = Vec::new();
     loop {
         let result = trial.run();
         match result {
-            Ok(outcome) if !outcome.taint.is_empty() && discarded.len() < REPEATS => {
+            Ok(outcome) if !outcome.taint.is_empty() && discarded.len() < repeats => {
                 discarded.push(outcome.taint);
             }
             result => {
