@@ -27,6 +27,8 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
         &["quince-codec", "quince-core", "quince-model"],
     ),
     ("quince-fuzz-targets", &["quince-codec", "quince-core"]),
+    // Measures any broker, so it knows none.
+    ("quince-load", &["quince-codec", "quince-client"]),
     // Knows nothing of MQTT.
     ("quince-link", &[]),
     (
