@@ -173,7 +173,7 @@ impl RunArgs {
     }
 
     pub(crate) fn seeds(&self) -> Vec<u64> {
-        let count = self.seeds.unwrap_or(match self.profile() {
+        let count = self.seeds.unwrap_or_else(|| match self.profile() {
             Profile::Full => 5,
             Profile::Quick => 3,
             Profile::Smoke => 1,
@@ -185,7 +185,7 @@ impl RunArgs {
 
     pub(crate) fn load(&self) -> Load {
         self.load
-            .load(self.duration.unwrap_or(match self.profile() {
+            .load(self.duration.unwrap_or_else(|| match self.profile() {
                 Profile::Full => 20.0,
                 Profile::Quick => 8.0,
                 Profile::Smoke => 1.5,

@@ -1,5 +1,6 @@
 //! Running the lab, and reading what it wrote.
 
+use std::env;
 use std::path::PathBuf;
 use std::process::{Command, Output};
 
@@ -25,7 +26,8 @@ pub(crate) fn said(output: &Output) -> String {
     format!("{out}{err}")
 }
 
-/// Whether this machine allows links. Where it does not, the lab must say so, and how to get out of it.
+/// Whether this machine allows links. Where it does not, the lab must say so, and how to get out of it; with
+/// `QUINCE_LINK=required` it is a failure.
 pub(crate) fn is_possible() -> bool {
     let doctor = lab(&["doctor"]);
     if doctor.status.success() {
@@ -33,10 +35,16 @@ pub(crate) fn is_possible() -> bool {
     }
     assert_eq!(doctor.status.code(), Some(3), "{}", said(&doctor));
     assert!(said(&doctor).contains("way out: "), "{}", said(&doctor));
-    eprintln!(
+    let refusal = format!(
         "THE LINK LAB IS NOT POSSIBLE HERE, so its tests only see how it refuses:\n{}",
         said(&doctor)
     );
+    assert_ne!(
+        env::var("QUINCE_LINK").as_deref(),
+        Ok("required"),
+        "{refusal}"
+    );
+    anstream::eprintln!("{refusal}");
     false
 }
 

@@ -25,7 +25,7 @@ fn in_a_namespace(script: &str) -> Output {
 fn can_nest() -> bool {
     let nests = in_a_namespace("true").status.success();
     if !nests {
-        eprintln!("USER NAMESPACES ARE NOT ALLOWED HERE: not tried inside of one");
+        anstream::eprintln!("USER NAMESPACES ARE NOT ALLOWED HERE: not tried inside of one");
     }
     nests
 }
@@ -83,7 +83,7 @@ fn where_there_is_no_tun_node_the_doctor_tells_the_truth() {
          test $doctor -eq $run",
     );
     if output.status.code() == Some(99) {
-        eprintln!(
+        anstream::eprintln!(
             "NOTHING CAN BE MOUNTED HERE: not tried without a TUN node\n{}",
             said(&output)
         );

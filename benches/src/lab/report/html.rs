@@ -136,10 +136,10 @@ impl Axes {
         let least = values().fold(f64::INFINITY, f64::min).clamp(0.01, 1e6);
         let most = values().fold(0.0, f64::max).clamp(least * 1.5, 1e7);
         let ticks = ticks();
-        let below = ticks.iter().copied().filter(|tick| *tick <= least);
+        let mut below = ticks.iter().copied().filter(|tick| *tick <= least);
         let above = ticks.iter().copied().find(|tick| *tick >= most);
         Self {
-            least: below.last().unwrap_or(least),
+            least: below.next_back().unwrap_or(least),
             most: above.unwrap_or(most),
         }
     }
