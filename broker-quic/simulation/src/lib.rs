@@ -1,6 +1,6 @@
 //! Seeded schedules over the broker's core in virtual time, judged by the reference model.
 //!
-//! A [`World`](world::World) holds what ships (`Hub`, `Connection`, and through them Registry, Routes, Mailboxes) and clients that play random
+//! A `World` holds what ships (`Hub`, `Connection`, and through them Registry, Routes, Mailboxes) and clients that play random
 //! programs. One seed decides everything: what clients do, where bytes are cut, which task runs next and where in
 //! the middle of a call it is overtaken, when time passes. Nothing else reaches a run, so that the same seed gives the same
 //! trace. The [`Judge`](quince_model::Judge) sees what the clients see, packet by packet.
