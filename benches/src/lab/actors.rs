@@ -21,7 +21,8 @@ pub(crate) struct Actors {
     pub(crate) messages: mpsc::UnboundedSender<Message>,
     /// How long the connection over the link took, up to CONNACK.
     pub(crate) setup: Duration,
-    complete: std_mpsc::Receiver<()>,
+    received: std_mpsc::Receiver<()>,
+    handed_over: std_mpsc::Receiver<()>,
     over: watch::Sender<bool>,
     publisher: JoinHandle<std::io::Result<Option<Published>>>,
     subscriber: JoinHandle<std::io::Result<Option<Subscribed>>>,
@@ -39,18 +40,26 @@ impl Actors {
 
         let dial = dial(trial, broker, subscriber_end, "subscriber");
         let (ready, subscribed) = std_mpsc::channel();
-        let (tell_complete, complete) = std_mpsc::channel();
+        let (tell_received, received) = std_mpsc::channel();
         let stop = is_over.clone();
         let subscriber = link.side(subscriber_end).spawn("subscriber", move || {
-            Ok(runtime()?.block_on(subscribe(dial, load, &ready, &tell_complete, stop)))
+            Ok(runtime()?.block_on(subscribe(dial, load, &ready, &tell_received, stop)))
         })?;
         let subscriber_took = patient(&subscribed, "the subscriber was silent")??;
 
         let dial = self::dial(trial, broker, publisher_end, "publisher");
         let (ready, connected) = std_mpsc::channel();
+        let (tell_handed_over, handed_over) = std_mpsc::channel();
         let (messages, scheduled) = mpsc::unbounded_channel();
         let publisher = link.side(publisher_end).spawn("publisher", move || {
-            Ok(runtime()?.block_on(publish(dial, load, scheduled, &ready, is_over)))
+            Ok(runtime()?.block_on(publish(
+                dial,
+                load,
+                scheduled,
+                &ready,
+                &tell_handed_over,
+                is_over,
+            )))
         })?;
         let publisher_took = patient(&connected, "the publisher was silent")??;
 
@@ -61,18 +70,20 @@ impl Actors {
             } else {
                 subscriber_took
             },
-            complete,
+            received,
+            handed_over,
             over,
             publisher,
             subscriber,
         })
     }
 
-    /// Waits until every message has come, or until `deadline`.
+    /// Waits until every message has come and, with QoS 1, every PUBACK, or until `deadline`.
     pub(crate) fn wait_until(&self, deadline: Instant) {
-        let patience = deadline.since(Instant::now());
-        // Complete, too late, or the subscriber is gone: it is over in any case.
-        let _ = self.complete.recv_timeout(patience);
+        for complete in [&self.received, &self.handed_over] {
+            // Complete, too late, or that client is gone: it is over in any case.
+            let _ = complete.recv_timeout(deadline.since(Instant::now()));
+        }
     }
 
     /// Ends both, with what they have to tell.

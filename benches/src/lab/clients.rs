@@ -81,12 +81,14 @@ pub(crate) struct Published {
     pub(crate) quic: Option<QuicSamples>,
 }
 
-/// Publishes every message that comes, until `over` says true.
+/// Publishes every message that comes, until `over` says true. Tells when all are `handed_over`: written, and with QoS 1
+/// acknowledged.
 pub(crate) async fn publish(
     dial: Dial,
     load: Load,
     mut messages: mpsc::UnboundedReceiver<Message>,
     ready: &std_mpsc::Sender<Result<Duration, Fault>>,
+    handed_over: &std_mpsc::Sender<()>,
     mut over: watch::Receiver<bool>,
 ) -> Option<Published> {
     let (mut client, took) = match dial.connect_as("publisher").await {
@@ -127,12 +129,19 @@ pub(crate) async fn publish(
                         break;
                     }
                     published.written += 1;
+                    if load.qos == 0 && published.written == load.messages() {
+                        // The trial may have given up already.
+                        let _ = handed_over.send(());
+                    }
                 }
             },
             received = client.receive() => match received.as_ref().map(|frame| frame.decode(VERSION)) {
                 Ok(Ok(Packet::PubAck(ack))) => {
                     published.acknowledged += 1;
                     in_flight.end(ack.packet_id);
+                    if published.acknowledged == load.messages() {
+                        let _ = handed_over.send(());
+                    }
                 }
                 Ok(Ok(_)) => {}
                 Ok(Err(error)) => {
