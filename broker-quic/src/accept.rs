@@ -72,9 +72,7 @@ pub(crate) async fn accept_tcp(
             Ok((socket, address)) => {
                 // Who is turned away finds its connection closed.
                 if let Some(arrival) = Arrival::admit(&shared, listener, address) {
-                    shared
-                        .tasks
-                        .spawn(serve_tcp(Arc::clone(&shared), arrival, socket));
+                    serve_tcp(&shared, arrival, socket);
                 }
             }
             Err(error) => {
@@ -87,12 +85,28 @@ pub(crate) async fn accept_tcp(
     }
 }
 
-async fn serve_tcp(shared: Arc<Shared>, mut arrival: Arrival, socket: TcpStream) {
+fn serve_tcp(shared: &Arc<Shared>, arrival: Arrival, socket: TcpStream) {
     // Acknowledgements are small and waited for: holding them back costs tens of milliseconds.
     if socket.set_nodelay(true).is_err() {
         return;
     }
     match arrival.peer.transport {
+        Scheme::Tls | Scheme::Ws | Scheme::Wss => {
+            shared
+                .tasks
+                .spawn(shake_hands(Arc::clone(shared), arrival, socket));
+        }
+        Scheme::Tcp | Scheme::Quic => {
+            let (reader, writer) = tcp::split(socket);
+            shared.serve(arrival, reader, writer);
+        }
+    }
+}
+
+/// Does what lies between TCP and MQTT, then serves.
+async fn shake_hands(shared: Arc<Shared>, mut arrival: Arrival, socket: TcpStream) {
+    match arrival.peer.transport {
+        Scheme::Tcp | Scheme::Quic => {}
         Scheme::Tls => {
             let acceptor = TlsAcceptor::from(Arc::clone(&shared.tls.load().mqtt));
             let Some(tls) = in_time(&shared, &arrival, acceptor.accept(socket)).await else {
@@ -100,7 +114,7 @@ async fn serve_tcp(shared: Arc<Shared>, mut arrival: Arrival, socket: TcpStream)
             };
             arrival.peer.certificate = certificate(&tls);
             let (reader, writer) = stream::split(tls);
-            shared.serve(arrival, reader, writer).await;
+            shared.serve(arrival, reader, writer);
         }
         Scheme::Ws => {
             let opening = websocket::accept(socket, &shared.settings.websocket);
@@ -108,7 +122,7 @@ async fn serve_tcp(shared: Arc<Shared>, mut arrival: Arrival, socket: TcpStream)
                 return;
             };
             let (reader, writer) = stream::split(web);
-            shared.serve(arrival, reader, writer).await;
+            shared.serve(arrival, reader, writer);
         }
         Scheme::Wss => {
             let acceptor = TlsAcceptor::from(Arc::clone(&shared.tls.load().web));
@@ -121,11 +135,7 @@ async fn serve_tcp(shared: Arc<Shared>, mut arrival: Arrival, socket: TcpStream)
                 return;
             };
             let (reader, writer) = stream::split(web);
-            shared.serve(arrival, reader, writer).await;
-        }
-        Scheme::Tcp | Scheme::Quic => {
-            let (reader, writer) = tcp::split(socket);
-            shared.serve(arrival, reader, writer).await;
+            shared.serve(arrival, reader, writer);
         }
     }
 }
@@ -209,7 +219,7 @@ async fn serve_quic(shared: Arc<Shared>, mut arrival: Arrival, incoming: quinn::
     };
     arrival.peer.certificate = PeerCertificate::of_chain(quic::chain(&connection).as_deref());
     let (reader, writer) = quic::split(connection, send, receive);
-    shared.serve(arrival, reader, writer).await;
+    shared.serve(arrival, reader, writer);
 }
 
 /// Counts something for as long as it lives.

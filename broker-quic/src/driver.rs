@@ -15,8 +15,8 @@ use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until, timeout};
 use tracing::debug;
 
+use crate::accept::Arrival;
 use crate::access::Access;
-use crate::peer::Peer;
 use crate::transport::{Incoming, Reader, Writer};
 
 /// How long the peer may take to have the last bytes and to close its own side.
@@ -90,8 +90,8 @@ enum Step {
 
 /// Serves one connection until it has ended and the peer has had its last bytes.
 pub(crate) async fn serve(
-    mut connection: Connection,
-    peer: Peer,
+    mut connection: Box<Connection>,
+    arrival: Arrival,
     access: Arc<Access>,
     clock: Clock,
     mut reader: impl Reader,
@@ -104,7 +104,7 @@ pub(crate) async fn serve(
         while let Some(output) = connection.poll_output() {
             match output {
                 Output::Authenticate(request) => {
-                    let (access, peer) = (Arc::clone(&access), peer.clone());
+                    let (access, peer) = (Arc::clone(&access), arrival.peer.clone());
                     authentication = Some(Box::pin(async move {
                         access.authenticate(request, &peer, clock.now()).await
                     }));

@@ -277,13 +277,20 @@ fn explain(error: &io::Error) -> String {
 }
 
 impl Shared {
-    /// Serves one connection, under an identifier of its own, until it has ended.
-    pub(crate) async fn serve(&self, arrival: Arrival, reader: impl Reader, writer: impl Writer) {
+    /// Serves one connection, under an identifier of its own, in a task that ends with it. A task is as large as the largest
+    /// thing that ever happens in it, so that an idle connection would pay for the handshake if it shared its task.
+    pub(crate) fn serve(
+        &self,
+        arrival: Arrival,
+        reader: impl Reader + 'static,
+        writer: impl Writer + 'static,
+    ) {
         let id = ConnectionId::new(self.next_id.fetch_add(1, Ordering::Relaxed));
-        let connection = Connection::new(Arc::clone(&self.hub), id, arrival.at);
-        let Arrival { peer, _place, .. } = arrival;
+        let connection = Box::new(Connection::new(Arc::clone(&self.hub), id, arrival.at));
         let access = Arc::clone(&self.access);
-        serve(connection, peer, access, self.clock, reader, writer).await;
+        self.tasks.spawn(serve(
+            connection, arrival, access, self.clock, reader, writer,
+        ));
     }
 }
 

@@ -4,7 +4,7 @@ use std::io;
 
 use bytes::BytesMut;
 use quince_core::FlowId;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 
@@ -13,31 +13,27 @@ use super::{Incoming, READ_BYTES, Reader, Writer};
 /// The two halves of an accepted socket.
 pub(crate) fn split(stream: TcpStream) -> (TcpReader, TcpWriter) {
     let (reader, writer) = stream.into_split();
-    (
-        TcpReader {
-            reader,
-            buffer: BytesMut::new(),
-        },
-        TcpWriter { writer },
-    )
+    (TcpReader { reader }, TcpWriter { writer })
 }
 
 pub(crate) struct TcpReader {
     reader: OwnedReadHalf,
-    buffer: BytesMut,
 }
 
 impl Reader for TcpReader {
     async fn read(&mut self) -> Incoming {
-        // An idle connection keeps no buffer: it is made when there is something to read.
-        if self.reader.readable().await.is_err() {
-            return Incoming::Lost;
-        }
-        self.buffer.reserve(READ_BYTES);
-        match self.reader.read_buf(&mut self.buffer).await {
-            Ok(0) => Incoming::Finished(FlowId::CONTROL),
-            Ok(_) => Incoming::Bytes(FlowId::CONTROL, self.buffer.split().freeze()),
-            Err(_) => Incoming::Lost,
+        loop {
+            if self.reader.readable().await.is_err() {
+                return Incoming::Lost;
+            }
+            // An idle connection keeps no buffer: it is made when there is something to read, and goes with what was read.
+            let mut buffer = BytesMut::with_capacity(READ_BYTES);
+            match self.reader.try_read_buf(&mut buffer) {
+                Ok(0) => return Incoming::Finished(FlowId::CONTROL),
+                Ok(_) => return Incoming::Bytes(FlowId::CONTROL, buffer.freeze()),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(_) => return Incoming::Lost,
+            }
         }
     }
 }
