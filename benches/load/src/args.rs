@@ -40,24 +40,24 @@ pub(crate) struct Arguments {
     size: usize,
 
     /// Protocol version
-    #[arg(long, default_value = "3.1.1", value_name = "VERSION")]
-    mqtt: String,
+    #[arg(long, default_value = "3.1.1", value_parser = version, value_name = "VERSION")]
+    mqtt: Version,
 
     /// How long each case is measured, in seconds; a second of warming up comes before
     #[arg(long, default_value_t = 5.0, value_name = "SECONDS")]
     seconds: f64,
 
     /// How often everything is measured
-    #[arg(long, default_value_t = 3, value_name = "COUNT")]
-    pub(crate) rounds: usize,
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u16).range(1..), value_name = "COUNT")]
+    pub(crate) rounds: u16,
 
     /// Messages per second of the paced cases, lat0 and lat1
-    #[arg(long, default_value_t = 1000, value_name = "COUNT")]
+    #[arg(long, default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..=1_000_000), value_name = "COUNT")]
     rate: u32,
 
     /// Threads of the generator
-    #[arg(long, default_value_t = 2, value_name = "COUNT")]
-    pub(crate) threads: usize,
+    #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u16).range(1..=1024), value_name = "COUNT")]
+    pub(crate) threads: u16,
 
     /// Do not verify certificates
     #[arg(long)]
@@ -130,20 +130,20 @@ impl Arguments {
         Ok(cases)
     }
 
-    pub(crate) fn setting(&self, running: &Running) -> Result<Setting, LoadError> {
-        let version: Version = self
-            .mqtt
-            .parse()
-            .map_err(|_| LoadError::Usage(format!("--mqtt {}: 3.1, 3.1.1 or 5.0", self.mqtt)))?;
-        Ok(Setting {
+    pub(crate) fn setting(&self, running: &Running) -> Setting {
+        Setting {
             endpoint: running.endpoint.clone(),
-            version,
+            version: self.mqtt,
             insecure: self.insecure || running.own,
             size: self.size,
             duration: Duration::from_secs_f64(self.seconds),
-            rate: self.rate.max(1),
-        })
+            rate: self.rate,
+        }
     }
+}
+
+fn version(text: &str) -> Result<Version, &'static str> {
+    text.parse().map_err(|_| "expected 3.1, 3.1.1 or 5.0")
 }
 
 fn case(word: &str) -> Option<Case> {

@@ -48,7 +48,7 @@ pub(crate) async fn connect(setting: &Setting, running: &Running) -> Result<Outc
     let (elapsed, after) = (begun.elapsed(), Usage::of(running.process()));
     stopped.store(true, Ordering::Release);
     while let Some(ended) = clients.join_next().await {
-        ended.map_err(|error| LoadError::Usage(error.to_string()))??;
+        ended.map_err(|error| LoadError::Spoiled(error.to_string()))??;
     }
     Ok(Outcome::Rate {
         per_second: count as f64 / elapsed.as_secs_f64(),
@@ -112,7 +112,7 @@ fn joined(task: Option<Joined>) -> Result<Option<Connection>, LoadError> {
     match task {
         None => Ok(None),
         Some(Ok(opened)) => opened.map(Some),
-        Some(Err(error)) => Err(LoadError::Usage(error.to_string())),
+        Some(Err(error)) => Err(LoadError::Spoiled(error.to_string())),
     }
 }
 

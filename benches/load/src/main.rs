@@ -46,6 +46,9 @@ pub(crate) enum LoadError {
         /// What happened.
         reason: String,
     },
+    /// Something happened that makes the figures worthless.
+    #[error("{0}")]
+    Spoiled(String),
     /// A file or the terminal.
     #[error("{0}")]
     Output(#[from] std::io::Error),
@@ -93,10 +96,10 @@ fn measure_once(
 ) -> Result<measure::Outcome, LoadError> {
     let running = target.start()?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(arguments.threads)
+        .worker_threads(arguments.threads.into())
         .enable_all()
         .build()?;
-    let setting = arguments.setting(&running)?;
+    let setting = arguments.setting(&running);
     let outcome = runtime.block_on(case.play(&setting, &running));
     runtime.shutdown_background();
     outcome

@@ -61,7 +61,7 @@ pub(crate) async fn play(
     let received = tokio::select! {
         received = receive(&mut subscriber, &pace, running) => received,
         () = tokio::time::sleep(setting.duration + 2 * WARMING_UP + PATIENCE) => {
-            Err(LoadError::Usage("the paced messages did not come in time".to_owned()))
+            Err(LoadError::Spoiled("the paced messages did not come in time".to_owned()))
         }
     };
     stopped.store(true, Ordering::Release);
@@ -69,7 +69,11 @@ pub(crate) async fn play(
     let sent = tokio::task::spawn_blocking(move || sender.join()).await;
     match sent {
         Ok(Ok(sent)) => sent?.close().await,
-        _ => return Err(LoadError::Usage("the publisher's thread failed".to_owned())),
+        _ => {
+            return Err(LoadError::Spoiled(
+                "the publisher's thread failed".to_owned(),
+            ));
+        }
     }
     subscriber.close().await;
     received

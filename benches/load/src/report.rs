@@ -50,7 +50,7 @@ impl Report {
     /// Takes one outcome, and says on stderr that it is there.
     pub(crate) fn add(
         &mut self,
-        round: usize,
+        round: u16,
         case: &Case,
         target: &Target,
         outcome: Outcome,
@@ -82,7 +82,7 @@ impl Report {
         let style = if self.markdown {
             presets::ASCII_MARKDOWN
         } else {
-            presets::UTF8_HORIZONTAL_ONLY
+            presets::NOTHING
         };
         table.load_style(style);
         table.set_header([

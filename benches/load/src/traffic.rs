@@ -133,10 +133,10 @@ impl Traffic {
         let measured = tokio::select! {
             // A client that ends before it is told to has failed.
             Some(ended) = clients.join_next() => {
-                ended.map_err(|error| LoadError::Usage(error.to_string()))??;
-                return Err(LoadError::Usage("a client ended too early".to_owned()));
+                ended.map_err(|error| LoadError::Spoiled(error.to_string()))??;
+                return Err(LoadError::Spoiled("a client ended too early".to_owned()));
             }
-            measured = measure(setting.duration, &shared, running) => measured,
+            measured = measure(setting.duration, &shared, running) => measured?,
         };
         shared.stopped.store(true, Ordering::Release);
         shared.stop.notify_waiters();
@@ -150,17 +150,31 @@ impl Traffic {
     }
 }
 
-async fn measure(duration: Duration, shared: &Shared, running: &Running) -> Outcome {
+async fn measure(
+    duration: Duration,
+    shared: &Shared,
+    running: &Running,
+) -> Result<Outcome, LoadError> {
+    let delivered = || shared.delivered.load(Ordering::Relaxed);
     sleep(WARMING_UP).await;
     let (begun, before) = (Instant::now(), Usage::of(running.process()));
-    let first = shared.delivered.load(Ordering::Relaxed);
-    sleep(duration).await;
+    let first = delivered();
+    sleep(duration / 2).await;
+    let middle = delivered();
+    sleep(duration / 2).await;
     let (elapsed, after) = (begun.elapsed(), Usage::of(running.process()));
-    let delivered = shared.delivered.load(Ordering::Relaxed) - first;
-    Outcome::Rate {
-        per_second: delivered as f64 / elapsed.as_secs_f64(),
-        cpu: cpu_for_each(before, after, delivered),
+    let last = delivered();
+    if last == middle {
+        return Err(LoadError::Spoiled(format!(
+            "nothing came any more after {last} deliveries: what a broker drops keeps its place in the window, so all wait for it. \
+             Raise the broker's queues, or lower --size"
+        )));
     }
+    let count = last - first;
+    Ok(Outcome::Rate {
+        per_second: count as f64 / elapsed.as_secs_f64(),
+        cpu: cpu_for_each(before, after, count),
+    })
 }
 
 /// Opens clients, some at a time, in the order of their numbers.
@@ -197,7 +211,7 @@ async fn join<T: 'static>(
     match tasks.join_next().await {
         None => Ok(None),
         Some(Ok(result)) => result.map(Some),
-        Some(Err(error)) => Err(LoadError::Usage(error.to_string())),
+        Some(Err(error)) => Err(LoadError::Spoiled(error.to_string())),
     }
 }
 
