@@ -1,5 +1,6 @@
 //! The command line of `quince-broker`.
 
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
@@ -56,6 +57,12 @@ pub(crate) struct Passwd {
     /// Delete the user
     #[arg(long, short = 'D')]
     pub(crate) delete: bool,
+    /// Keep the password so that clients can log in by SCRAM-SHA-256 too, without sending it
+    #[arg(long, conflicts_with = "delete")]
+    pub(crate) scram: bool,
+    /// How often SCRAM hashes, which each login costs the client [default: 100000]
+    #[arg(long, value_name = "NUMBER", requires = "scram")]
+    pub(crate) iterations: Option<NonZeroU32>,
 }
 
 /// How to serve.

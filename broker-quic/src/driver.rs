@@ -9,14 +9,12 @@ use std::sync::Arc;
 use std::task::{Wake, Waker};
 use std::time::Duration;
 
-use quince_codec::ReasonCode;
-use quince_core::{Connection, FlowId, Output, Principal, READ_AT_MOST, Time};
+use quince_core::{Answer, Connection, FlowId, Output, READ_AT_MOST, Time};
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until, timeout};
 use tracing::debug;
 
-use crate::accept::Arrival;
-use crate::access::Access;
+use crate::access::Login;
 use crate::transport::{Incoming, Reader, Writer};
 
 /// How long the peer may take to have the last bytes and to close its own side.
@@ -24,7 +22,6 @@ const LINGER: Duration = Duration::from_secs(2);
 /// Bytes that are read and dropped while waiting for the peer to close its side.
 const LINGER_BYTES: usize = 256 * 1024;
 
-type Answer = Result<Principal, ReasonCode>;
 type Authentication = Pin<Box<dyn Future<Output = Answer> + Send>>;
 
 /// The core's time: milliseconds since the server was started.
@@ -91,23 +88,24 @@ enum Step {
 /// Serves one connection until it has ended and the peer has had its last bytes.
 pub(crate) async fn serve(
     mut connection: Box<Connection>,
-    arrival: Arrival,
-    access: Arc<Access>,
+    login: Login,
     clock: Clock,
     mut reader: impl Reader,
     mut writer: impl Writer,
 ) {
     let bell = Arc::new(Bell::default());
     connection.set_waker(&Waker::from(Arc::clone(&bell)));
+    let login = Arc::new(login);
     let mut authentication: Option<Authentication> = None;
     loop {
         while let Some(output) = connection.poll_output() {
             match output {
                 Output::Authenticate(request) => {
-                    let (access, peer) = (Arc::clone(&access), arrival.peer.clone());
-                    authentication = Some(Box::pin(async move {
-                        access.authenticate(request, &peer, clock.now()).await
-                    }));
+                    let login = Arc::clone(&login);
+                    authentication =
+                        Some(Box::pin(
+                            async move { login.answer(request, clock.now()).await },
+                        ));
                 }
                 Output::Close { code, by } => {
                     debug!(connection = connection.id().number(), %code, ?by, "closing");

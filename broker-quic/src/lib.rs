@@ -21,8 +21,8 @@ mod transport;
 mod tuning;
 
 pub use access::{
-    Access, AccessSettings, Admission, CertificateName, PasswdError, TokenAlgorithm, TokenSettings,
-    delete_user, set_password,
+    Access, AccessSettings, Admission, CertificateName, Keep, PasswdError, TokenAlgorithm,
+    TokenSettings, delete_user, set_password,
 };
 pub use certificate::{Certificate, CertificateError};
 pub use config::{Configuration, DEFAULT, Flags};

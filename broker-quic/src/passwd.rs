@@ -2,7 +2,7 @@
 
 use std::io::{self, BufRead, IsTerminal, Read, Write};
 
-use quince_broker::{delete_user, set_password};
+use quince_broker::{Keep, delete_user, set_password};
 
 use crate::args::Passwd;
 
@@ -15,7 +15,12 @@ pub(crate) fn run(passwd: &Passwd) -> Result<(), String> {
         delete_user(file, user).map(|()| "deleted")
     } else {
         let password = read_password(user)?;
-        set_password(file, user, password.as_bytes())
+        let keep = match passwd.iterations {
+            Some(iterations) => Keep::Scram(iterations),
+            None if passwd.scram => Keep::SCRAM,
+            None => Keep::Argon2,
+        };
+        set_password(file, user, password.as_bytes(), keep)
             .map(|is_new| if is_new { "added" } else { "changed" })
     };
     let done = done.map_err(|error| error.to_string())?;

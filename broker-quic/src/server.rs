@@ -9,7 +9,7 @@ use std::task::Waker;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use quince_core::{Connection, ConnectionId, Hub};
+use quince_core::{Config, Connection, ConnectionId, Hub};
 use rustls::pki_types::CertificateDer;
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
@@ -19,7 +19,7 @@ use tokio_util::task::TaskTracker;
 use tracing::warn;
 
 use crate::accept::{Arrival, accept_quic, accept_tcp};
-use crate::access::{Access, AccessSettings, Admission};
+use crate::access::{Access, AccessSettings, Admission, Login};
 use crate::driver::{Bell, Clock, serve, sleep_until_some};
 use crate::listener::{ListenerUrl, Scheme};
 use crate::problem::Problem;
@@ -120,7 +120,8 @@ impl Server {
         Self::start(&listeners, settings, access).await
     }
 
-    /// Binds every listener and starts to serve. Needs a tokio runtime.
+    /// Binds every listener and starts to serve. Needs a tokio runtime. Which methods of enhanced authentication are
+    /// offered is for `access` to say, not for `settings`.
     ///
     /// # Errors
     /// [`BindError`] for the first listener that cannot be bound; those before it are closed again.
@@ -130,8 +131,12 @@ impl Server {
         access: Access,
     ) -> Result<Self, BindError> {
         let tls = Tls::load(&settings, None)?;
+        let core = Config {
+            authentication_methods: access.methods(),
+            ..settings.core.clone()
+        };
         let shared = Arc::new(Shared {
-            hub: Arc::new(Hub::with_policy(settings.core.clone(), access.policy())),
+            hub: Arc::new(Hub::with_policy(core, access.policy())),
             access: Arc::new(access),
             clock: Clock::start(),
             tls: ArcSwap::from_pointee(tls),
@@ -287,10 +292,9 @@ impl Shared {
     ) {
         let id = ConnectionId::new(self.next_id.fetch_add(1, Ordering::Relaxed));
         let connection = Box::new(Connection::new(Arc::clone(&self.hub), id, arrival.at));
-        let access = Arc::clone(&self.access);
-        self.tasks.spawn(serve(
-            connection, arrival, access, self.clock, reader, writer,
-        ));
+        let login = Login::new(Arc::clone(&self.access), arrival);
+        self.tasks
+            .spawn(serve(connection, login, self.clock, reader, writer));
     }
 }
 

@@ -1,4 +1,4 @@
-//! Password hashes: argon2, which `passwd` writes, and the two that mosquitto's password files hold.
+//! Password hashes: argon2 and SCRAM, which `passwd` writes, and the two that mosquitto's password files hold.
 
 use argon2::Argon2;
 use argon2::password_hash::phc;
@@ -7,6 +7,8 @@ use aws_lc_rs::{constant_time, digest, pbkdf2};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use std::num::NonZeroU32;
+
+use super::scram;
 
 /// Kibibytes that verifying one password may take: a file cannot ask for all memory by a slip of the pen.
 const ARGON2_MEMORY: u32 = 1024 * 1024;
@@ -26,6 +28,8 @@ pub(crate) enum PasswordHash {
     },
     /// `$6$SALT$HASH`: one round of SHA-512 over password and salt. Weak; read so that files can move over.
     Sha512 { salt: Box<[u8]>, hash: Box<[u8]> },
+    /// `SCRAM-SHA-256$ITERATIONS:SALT$STOREDKEY:SERVERKEY`: for the exchange of that name, and for passwords too.
+    Scram(scram::Secret),
 }
 
 impl PasswordHash {
@@ -85,6 +89,10 @@ impl PasswordHash {
                 }
                 Ok(Self::Argon2(Box::new(hash)))
             }
+            [scram::METHOD, parameters, keys] => scram::Secret::parse(parameters, keys)
+                .map(Self::Scram)
+                .map_err(broken),
+            [scram::METHOD, ..] => Err(broken("it is cut off")),
             ["", ..] => Err(("the kind of hash is not known".to_owned(), REDO)),
             _ => Err((
                 "the password is not hashed".to_owned(),
@@ -116,6 +124,7 @@ impl PasswordHash {
                 context.update(salt);
                 constant_time::verify_slices_are_equal(context.finish().as_ref(), hash).is_ok()
             }
+            Self::Scram(secret) => secret.verify(password),
         }
     }
 }

@@ -7,9 +7,11 @@
 mod acl;
 mod filter;
 mod hash;
+mod login;
 mod passwd;
 mod passwords;
 mod policy;
+mod scram;
 mod tokens;
 
 use std::path::PathBuf;
@@ -24,7 +26,8 @@ use tokio::sync::Semaphore;
 use tracing::debug;
 
 use self::acl::Acl;
-pub use self::passwd::{PasswdError, delete_user, set_password};
+pub(crate) use self::login::Login;
+pub use self::passwd::{Keep, PasswdError, delete_user, set_password};
 use self::passwords::Passwords;
 use self::policy::{Credential, Sources};
 use self::tokens::Tokens;
@@ -125,6 +128,13 @@ impl Access {
         })
     }
 
+    /// The methods of enhanced authentication that a client may use.
+    #[must_use]
+    pub fn methods(&self) -> Vec<Box<str>> {
+        let scram = self.settings.password_file.is_some();
+        scram.then(|| scram::METHOD.into()).into_iter().collect()
+    }
+
     /// What is in force now, for the core to ask.
     #[must_use]
     pub fn policy(&self) -> Arc<dyn Policy> {
@@ -142,7 +152,7 @@ impl Access {
         Ok(())
     }
 
-    /// Decides on one CONNECT.
+    /// Decides on one CONNECT without enhanced authentication.
     ///
     /// # Errors
     /// The Reason Code for the CONNACK.

@@ -2,12 +2,14 @@
 
 use std::fs::File;
 use std::io::{self, Write};
+use std::num::NonZeroU32;
 use std::path::Path;
 
 use tempfile::NamedTempFile;
 
 use super::hash::PasswordHash;
 use super::passwords::{Passwords, check_name};
+use super::scram::{self, Secret};
 use crate::problem::{Problem, read_text};
 
 /// Why a password file was not changed.
@@ -25,6 +27,12 @@ pub enum PasswdError {
     /// The password is empty.
     #[error("an empty password protects nothing")]
     Empty,
+    /// SASLprep (RFC 4013), by which SCRAM prepares names and passwords, takes it for none or for another.
+    #[error("with SCRAM {0}")]
+    Unprepared(&'static str),
+    /// SCRAM's iterations are out of range.
+    #[error("SCRAM takes from 4096 to 10000000 iterations")]
+    Iterations,
     /// The system gives no randomness for the salt.
     #[error("failed to hash the password: {0}")]
     Hash(String),
@@ -33,19 +41,62 @@ pub enum PasswdError {
     Write(#[from] io::Error),
 }
 
+/// What is kept of a password.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Keep {
+    /// Its argon2id hash: for clients that send it.
+    Argon2,
+    /// The secret of SCRAM-SHA-256, after so many iterations (4,096 to 10,000,000): for clients that prove that
+    /// they know it, and for those that send it too.
+    Scram(NonZeroU32),
+}
+
+impl Keep {
+    /// SCRAM with as many iterations as are usual here.
+    pub const SCRAM: Self = Self::Scram(scram::ITERATIONS);
+
+    fn of(self, user: &str, password: &[u8]) -> Result<String, PasswdError> {
+        let iterations = match self {
+            Self::Argon2 => {
+                return PasswordHash::hash(password)
+                    .map_err(|error| PasswdError::Hash(error.to_string()));
+            }
+            Self::Scram(iterations) => iterations,
+        };
+        if !(scram::FEWEST_ITERATIONS..=scram::MOST_ITERATIONS).contains(&iterations.get()) {
+            return Err(PasswdError::Iterations);
+        }
+        // What clients make of the name has to be what the file has.
+        if !stringprep::saslprep(user).is_ok_and(|prepared| prepared == user) {
+            return Err(PasswdError::Unprepared(
+                "this name would be another one: leave special characters out",
+            ));
+        }
+        let secret = Secret::new(password, iterations)
+            .map_err(|error| PasswdError::Hash(error.to_string()))?;
+        let secret = secret.ok_or(PasswdError::Unprepared(
+            "this password cannot be used: it has control or unassigned characters",
+        ))?;
+        Ok(secret.to_string())
+    }
+}
+
 /// Sets the password of `user` in the file at `path`, which is made if it is missing. Whether the user is new.
 ///
 /// # Errors
 /// [`PasswdError`]; the file is as it was.
-pub fn set_password(path: &Path, user: &str, password: &[u8]) -> Result<bool, PasswdError> {
+pub fn set_password(
+    path: &Path,
+    user: &str,
+    password: &[u8],
+    keep: Keep,
+) -> Result<bool, PasswdError> {
     check_name(user).map_err(PasswdError::Name)?;
     if password.is_empty() {
         return Err(PasswdError::Empty);
     }
     let lines = lines(path)?;
-    let hash =
-        PasswordHash::hash(password).map_err(|error| PasswdError::Hash(error.to_string()))?;
-    let new = format!("{user}:{hash}");
+    let new = format!("{user}:{}", keep.of(user, password)?);
     let mut is_new = true;
     let mut changed: Vec<String> = lines
         .into_iter()
@@ -129,9 +180,9 @@ mod tests {
             ),
         )
         .expect("written");
-        assert!(set_password(&path, "alice", b"one").expect("set"));
-        assert!(!set_password(&path, "alice", b"two").expect("set"));
-        assert!(set_password(&path, "bob", b"three").expect("set"));
+        assert!(set_password(&path, "alice", b"one", Keep::Argon2).expect("set"));
+        assert!(!set_password(&path, "alice", b"two", Keep::SCRAM).expect("set"));
+        assert!(set_password(&path, "bob", b"three", Keep::Argon2).expect("set"));
         delete_user(&path, "bob").expect("deleted");
         let passwords = Passwords::load(&path).expect("well-formed");
         assert!(passwords.verify("alice", b"one").is_none());
@@ -163,14 +214,27 @@ mod tests {
         let path = folder.path().join("passwords");
         for name in ["", "a:b", "#a", "a\nb"] {
             assert!(matches!(
-                set_password(&path, name, b"x"),
+                set_password(&path, name, b"x", Keep::Argon2),
                 Err(PasswdError::Name(_))
             ));
         }
         assert!(matches!(
-            set_password(&path, "a", b""),
+            set_password(&path, "a", b"", Keep::SCRAM),
             Err(PasswdError::Empty)
         ));
+        for iterations in [4095, 10_000_001] {
+            let keep = Keep::Scram(NonZeroU32::new(iterations).expect("more than none"));
+            assert!(matches!(
+                set_password(&path, "a", b"x", keep),
+                Err(PasswdError::Iterations)
+            ));
+        }
+        for (name, password) in [("I\u{ad}X", "x"), ("a", "\u{7}")] {
+            assert!(matches!(
+                set_password(&path, name, password.as_bytes(), Keep::SCRAM),
+                Err(PasswdError::Unprepared(_))
+            ));
+        }
         assert!(matches!(
             delete_user(&path, "a"),
             Err(PasswdError::Unknown(_))
@@ -178,7 +242,7 @@ mod tests {
         assert!(!path.exists());
         std::fs::write(&path, "listener 1883\n").expect("written");
         assert!(matches!(
-            set_password(&path, "a", b"x"),
+            set_password(&path, "a", b"x", Keep::Argon2),
             Err(PasswdError::File(_))
         ));
         assert_eq!(

@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 use std::hash::{BuildHasher, RandomState};
 use std::path::Path;
 
-use aws_lc_rs::digest;
+use aws_lc_rs::{digest, hmac};
 
 use super::hash::PasswordHash;
+use super::scram;
 use crate::problem::{Problem, read_text};
 
 /// The users of a password file.
@@ -16,6 +17,10 @@ pub(crate) struct Passwords {
     /// The users' names in order, from which a stand-in for an unknown one is picked.
     names: Vec<Box<str>>,
     pick: RandomState,
+    /// What the secrets for SCRAM look like, from which one is picked for a user who has none.
+    shapes: Vec<scram::Shape>,
+    /// From which the secrets of users without one are made up.
+    stand_in_key: hmac::Key,
 }
 
 #[derive(Debug)]
@@ -68,6 +73,8 @@ impl Passwords {
         }
         Ok(Self {
             names: users.keys().cloned().collect(),
+            shapes: secrets(&users).map(scram::Secret::shape).collect(),
+            stand_in_key: stand_in_key(&users),
             users,
             pick: RandomState::new(),
         })
@@ -81,6 +88,28 @@ impl Passwords {
     /// A number that changes whenever the user's password is set.
     pub(crate) fn stamp(&self, name: &str) -> Option<u64> {
         self.users.get(name).map(|user| user.stamp)
+    }
+
+    /// What an exchange with `name` is judged by. A user without a secret, known or not, gets a made-up one that no
+    /// proof fits: what a client sees of it tells nobody who has an account, also after another start.
+    pub(crate) fn scram(&self, name: &str) -> scram::Secret {
+        let known = |user: &User| match &user.hash {
+            PasswordHash::Scram(secret) => Some(secret.clone()),
+            _ => None,
+        };
+        let stand_in = self.stand_in(name);
+        self.users.get(name).and_then(known).unwrap_or(stand_in)
+    }
+
+    fn stand_in(&self, name: &str) -> scram::Secret {
+        let mut number = [0; 8];
+        let tag = hmac::sign(&self.stand_in_key, format!("shape of {name}").as_bytes());
+        number.copy_from_slice(&tag.as_ref()[..8]);
+        let shape = u64::try_from(self.shapes.len())
+            .ok()
+            .and_then(|count| u64::from_be_bytes(number).checked_rem(count))
+            .and_then(|index| self.shapes.get(usize::try_from(index).ok()?).copied());
+        scram::Secret::stand_in(shape.unwrap_or_default(), &self.stand_in_key, name)
     }
 
     /// Judges a password: the user's stamp, or `None`. Takes as long for an unknown user as for some known one, so
@@ -98,6 +127,23 @@ impl Passwords {
         std::hint::black_box(stand_in.hash.verify(password));
         None
     }
+}
+
+fn secrets(users: &BTreeMap<Box<str>, User>) -> impl Iterator<Item = &scram::Secret> {
+    users.values().filter_map(|user| match &user.hash {
+        PasswordHash::Scram(secret) => Some(secret),
+        _ => None,
+    })
+}
+
+/// The same for as long as the file's secrets are the same: a stand-in that changed from one start to the next would
+/// be known for one.
+fn stand_in_key(users: &BTreeMap<Box<str>, User>) -> hmac::Key {
+    let mut context = digest::Context::new(&digest::SHA512);
+    for secret in secrets(users) {
+        context.update(secret.server_key());
+    }
+    hmac::Key::new(hmac::HMAC_SHA512, context.finish().as_ref())
 }
 
 fn stamp(hash_text: &str) -> u64 {
@@ -127,6 +173,8 @@ pub(crate) fn check_name(name: &str) -> Result<(), &'static str> {
 
 #[cfg(test)]
 mod tests {
+    use std::num::NonZeroU32;
+
     use super::*;
 
     const BY_MOSQUITTO: &str = concat!(
@@ -187,6 +235,38 @@ mod tests {
         assert_ne!(
             first.expect("well-formed").stamp("a"),
             second.expect("well-formed").stamp("a")
+        );
+    }
+
+    #[test]
+    fn a_secret_for_scram_judges_passwords_too() {
+        let iterations = NonZeroU32::new(scram::FEWEST_ITERATIONS).expect("more than none");
+        let secret = scram::Secret::new(b"secret", iterations)
+            .expect("randomness")
+            .expect("a password");
+        let hash = PasswordHash::hash(b"secret").expect("randomness");
+        let text = format!("alice:{secret}\nbob:{hash}\n");
+        let passwords = parse(&text).expect("well-formed");
+        assert!(passwords.verify("alice", b"secret").is_some());
+        assert_eq!(passwords.verify("alice", b"secret "), None);
+        assert_eq!(passwords.scram("alice"), secret);
+        // A user without a secret looks like one with, and like nobody's.
+        for name in ["bob", "mallory"] {
+            let made_up = passwords.scram(name);
+            assert_eq!(made_up.shape(), secret.shape());
+            assert_eq!(
+                made_up,
+                parse(&text).expect("well-formed").scram(name),
+                "{name}, after another start"
+            );
+            assert!(!made_up.verify(b"secret"));
+        }
+        assert_ne!(passwords.scram("bob"), passwords.scram("mallory"));
+        let other = parse(&format!("bob:{hash}\n")).expect("well-formed");
+        assert_ne!(
+            passwords.scram("bob"),
+            other.scram("bob"),
+            "another file's stand-ins are others"
         );
     }
 

@@ -13,6 +13,7 @@ mod matrix;
 #[path = "../../core/tests/it/net.rs"]
 mod net;
 mod peer;
+mod scram;
 mod settings;
 mod transports;
 mod websocket;

@@ -1,0 +1,95 @@
+//! One connection's login: every question that the core asks about it, also in the rounds of SCRAM and when the client
+//! proves itself anew.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use quince_codec::ReasonCode;
+use quince_core::{Answer, AuthenticationRequest, Enhanced, Principal, Round, Time};
+
+use super::policy::Credential;
+use super::scram::{Exchange, First, Secret};
+use super::{Access, by_certificate};
+use crate::accept::Arrival;
+
+/// Refusals by SCRAM say no more than this: which part was wrong is nobody's business. (DISCONNECT, which ends a failed
+/// re-authentication, does not know 0x86.)
+const REFUSED: ReasonCode = ReasonCode::NOT_AUTHORIZED;
+
+/// Judges one connection.
+#[derive(Debug)]
+pub(crate) struct Login {
+    access: Arc<Access>,
+    arrival: Arrival,
+    /// The exchange that waits for the client's proof; most clients never have one.
+    exchange: Mutex<Option<Box<Exchange>>>,
+}
+
+impl Login {
+    /// For a connection that has arrived; it counts as one for as long as this lives.
+    pub(crate) fn new(access: Arc<Access>, arrival: Arrival) -> Self {
+        Self {
+            access,
+            arrival,
+            exchange: Mutex::new(None),
+        }
+    }
+
+    /// The answer to one request of the core. The connection asks one at a time.
+    pub(crate) async fn answer(&self, request: AuthenticationRequest, now: Time) -> Answer {
+        if let Some(enhanced) = &request.enhanced {
+            let user_name = request.user_name.as_deref();
+            return self
+                .scram(enhanced, user_name)
+                .unwrap_or(Answer::Refused(REFUSED));
+        }
+        self.access
+            .authenticate(request, &self.arrival.peer, now)
+            .await
+            .into()
+    }
+
+    /// One round of the only method that is offered. `None` refuses.
+    fn scram(&self, enhanced: &Enhanced, user_name: Option<&str>) -> Option<Answer> {
+        let mut waiting = self.exchange.lock().unwrap_or_else(PoisonError::into_inner);
+        let exchange = waiting.take();
+        let data = enhanced.data.as_deref()?;
+        match enhanced.round {
+            Round::Connect | Round::Renew => {
+                let first = First::parse(data).ok()?;
+                // User Name may repeat the name, and nothing else.
+                if user_name.is_some_and(|user_name| user_name != first.name) {
+                    return None;
+                }
+                let sources = self.access.sources.load();
+                let secret = sources.passwords.as_ref()?.scram(&first.name);
+                let (exchange, challenge) = Exchange::begin(first, secret).ok()?;
+                *waiting = Some(Box::new(exchange));
+                Some(Answer::Challenge(challenge))
+            }
+            Round::Continue => {
+                let exchange = exchange?;
+                let secret = exchange.secret().clone();
+                let (name, proof) = exchange.finish(data).ok()?;
+                Some(Answer::Accepted {
+                    principal: self.principal(&name, &secret)?,
+                    data: Some(proof),
+                })
+            }
+        }
+    }
+
+    /// Whom the proof has shown the client to be, if its certificate does not say otherwise and the password is still
+    /// the one that it was at the challenge.
+    fn principal(&self, name: &str, secret: &Secret) -> Option<Principal> {
+        let peer = &self.arrival.peer;
+        if let Some(which) = peer.admission.certificate_name
+            && let Some(certificate) = &peer.certificate
+        {
+            by_certificate(certificate, which, Some(name)).ok()?;
+        }
+        let sources = self.access.sources.load();
+        let passwords = sources.passwords.as_ref()?;
+        let stamp = passwords.stamp(name)?;
+        (passwords.scram(name) == *secret).then(|| Credential::Password(stamp).of(name))
+    }
+}
