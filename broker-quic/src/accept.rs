@@ -10,17 +10,19 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use quince_core::Time;
+use rustls::pki_types::CertificateDer;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::OwnedSemaphorePermit;
+use tokio::sync::{OwnedSemaphorePermit, watch};
 use tokio::time::{sleep, timeout_at};
 use tokio_rustls::TlsAcceptor;
-use tokio_rustls::server::TlsStream;
 use tracing::{debug, warn};
 
 use crate::listener::Scheme;
 use crate::peer::{Peer, PeerCertificate};
 use crate::server::Shared;
 use crate::settings::ListenerSettings;
+use crate::standing::Standing;
+use crate::tls::Tls;
 use crate::transport::{quic, stream, tcp, websocket};
 
 /// How long an accept loop rests when the system has no resources left for a further connection.
@@ -31,6 +33,10 @@ const EXHAUSTED: Duration = Duration::from_millis(100);
 pub(crate) struct Arrival {
     pub(crate) peer: Peer,
     pub(crate) at: Time,
+    /// What becomes of the certificate that it has shown, if it has shown one.
+    pub(crate) standing: Option<Standing>,
+    /// From before its handshake: what a reload changes meanwhile is not missed.
+    tls: watch::Receiver<Arc<Tls>>,
     /// Counts it among the connections for as long as it lives.
     pub(crate) _place: OwnedSemaphorePermit,
 }
@@ -52,8 +58,16 @@ impl Arrival {
                 certificate: None,
             },
             at: shared.clock.now(),
+            standing: None,
+            tls: shared.tls.subscribe(),
             _place: place,
         })
+    }
+
+    /// Takes down what the client has shown in its handshake.
+    fn has_shown(&mut self, chain: Option<&[CertificateDer<'_>]>) {
+        self.peer.certificate = PeerCertificate::of_chain(chain);
+        self.standing = Standing::of(chain, self.tls.clone());
     }
 }
 
@@ -108,11 +122,11 @@ async fn shake_hands(shared: Arc<Shared>, mut arrival: Arrival, socket: TcpStrea
     match arrival.peer.transport {
         Scheme::Tcp | Scheme::Quic => {}
         Scheme::Tls => {
-            let acceptor = TlsAcceptor::from(Arc::clone(&shared.tls.load().mqtt));
+            let acceptor = TlsAcceptor::from(Arc::clone(&arrival.tls.borrow().mqtt));
             let Some(tls) = in_time(&shared, &arrival, acceptor.accept(socket)).await else {
                 return;
             };
-            arrival.peer.certificate = certificate(&tls);
+            arrival.has_shown(tls.get_ref().1.peer_certificates());
             let (reader, writer) = stream::split(tls);
             shared.serve(arrival, reader, writer);
         }
@@ -125,11 +139,11 @@ async fn shake_hands(shared: Arc<Shared>, mut arrival: Arrival, socket: TcpStrea
             shared.serve(arrival, reader, writer);
         }
         Scheme::Wss => {
-            let acceptor = TlsAcceptor::from(Arc::clone(&shared.tls.load().web));
+            let acceptor = TlsAcceptor::from(Arc::clone(&arrival.tls.borrow().web));
             let Some(tls) = in_time(&shared, &arrival, acceptor.accept(socket)).await else {
                 return;
             };
-            arrival.peer.certificate = certificate(&tls);
+            arrival.has_shown(tls.get_ref().1.peer_certificates());
             let opening = websocket::accept(tls, &shared.settings.websocket);
             let Some(web) = in_time(&shared, &arrival, opening).await else {
                 return;
@@ -138,10 +152,6 @@ async fn shake_hands(shared: Arc<Shared>, mut arrival: Arrival, socket: TcpStrea
             shared.serve(arrival, reader, writer);
         }
     }
-}
-
-fn certificate(stream: &TlsStream<TcpStream>) -> Option<PeerCertificate> {
-    PeerCertificate::of_chain(stream.get_ref().1.peer_certificates())
 }
 
 /// The outcome of a handshake; `None` if it fails, or has not ended when CONNECT must be there.
@@ -217,7 +227,7 @@ async fn serve_quic(shared: Arc<Shared>, mut arrival: Arrival, incoming: quinn::
     let Some((connection, send, receive)) = opened.await else {
         return;
     };
-    arrival.peer.certificate = PeerCertificate::of_chain(quic::chain(&connection).as_deref());
+    arrival.has_shown(quic::chain(&connection).as_deref());
     let (reader, writer) = quic::split(connection, send, receive);
     shared.serve(arrival, reader, writer);
 }

@@ -4,25 +4,23 @@
 //! only when asked to. It awaits readiness and cancel-safe calls, never a call that would have to
 //! finish.
 
-use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Wake, Waker};
 use std::time::Duration;
 
-use quince_core::{Answer, Connection, FlowId, Output, READ_AT_MOST, Time};
+use quince_codec::ReasonCode;
+use quince_core::{Connection, FlowId, Output, READ_AT_MOST, Time};
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until, timeout};
 use tracing::debug;
 
-use crate::access::Login;
+use crate::access::{Login, Verdict};
 use crate::transport::{Incoming, Reader, Writer};
 
 /// How long the peer may take to have the last bytes and to close its own side.
 const LINGER: Duration = Duration::from_secs(2);
 /// Bytes that are read and dropped while waiting for the peer to close its side.
 const LINGER_BYTES: usize = 256 * 1024;
-
-type Authentication = Pin<Box<dyn Future<Output = Answer> + Send>>;
 
 /// The core's time: milliseconds since the server was started.
 #[derive(Clone, Copy, Debug)]
@@ -80,7 +78,7 @@ impl Wake for Bell {
 enum Step {
     Incoming(Incoming),
     Written(FlowId, std::io::Result<usize>),
-    Answered(Answer),
+    Judged(Verdict),
     Woken,
     Timer,
 }
@@ -88,25 +86,17 @@ enum Step {
 /// Serves one connection until it has ended and the peer has had its last bytes.
 pub(crate) async fn serve(
     mut connection: Box<Connection>,
-    login: Login,
+    mut login: Login,
     clock: Clock,
     mut reader: impl Reader,
     mut writer: impl Writer,
 ) {
     let bell = Arc::new(Bell::default());
     connection.set_waker(&Waker::from(Arc::clone(&bell)));
-    let login = Arc::new(login);
-    let mut authentication: Option<Authentication> = None;
     loop {
         while let Some(output) = connection.poll_output() {
             match output {
-                Output::Authenticate(request) => {
-                    let login = Arc::clone(&login);
-                    authentication =
-                        Some(Box::pin(
-                            async move { login.answer(request, clock.now()).await },
-                        ));
-                }
+                Output::Authenticate(request) => login.ask(request, clock.now()),
                 Output::Close { code, by } => {
                     debug!(connection = connection.id().number(), %code, ?by, "closing");
                     close(reader, writer).await;
@@ -120,7 +110,7 @@ pub(crate) async fn serve(
             &mut connection,
             &mut reader,
             &mut writer,
-            authentication.as_mut(),
+            &mut login,
         )
         .await;
         let now = clock.now();
@@ -128,9 +118,9 @@ pub(crate) async fn serve(
             Step::Incoming(incoming) => receive(&mut connection, now, incoming),
             Step::Written(flow, Ok(count)) => connection.written(now, flow, count),
             Step::Written(_, Err(_)) => connection.transport_closed(now),
-            Step::Answered(answer) => {
-                authentication = None;
-                connection.authenticated(now, answer);
+            Step::Judged(Verdict::Answer(answer)) => connection.authenticated(now, answer),
+            Step::Judged(Verdict::Unwelcome) => {
+                connection.turn_away(now, ReasonCode::NOT_AUTHORIZED);
             }
             Step::Woken => connection.advance(now),
             Step::Timer => connection.handle_timeout(now),
@@ -144,7 +134,7 @@ async fn next_step(
     connection: &mut Connection,
     reader: &mut impl Reader,
     writer: &mut impl Writer,
-    authentication: Option<&mut Authentication>,
+    login: &mut Login,
 ) -> Step {
     let reads = connection.wants_input();
     let timer = connection.next_timeout().map(|time| clock.instant(time));
@@ -159,12 +149,7 @@ async fn next_step(
         } => result,
         incoming = reader.read(), if reads => Step::Incoming(incoming),
         () = bell.rung() => Step::Woken,
-        answer = async {
-            match authentication {
-                Some(authentication) => authentication.await,
-                None => std::future::pending().await,
-            }
-        } => Step::Answered(answer),
+        verdict = login.verdict() => Step::Judged(verdict),
         () = sleep_until_some(timer) => Step::Timer,
     }
 }

@@ -16,6 +16,7 @@ mod peer;
 mod problem;
 mod server;
 mod settings;
+mod standing;
 mod tls;
 mod transport;
 mod tuning;

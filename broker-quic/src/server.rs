@@ -8,11 +8,10 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::task::Waker;
 use std::time::Duration;
 
-use arc_swap::ArcSwap;
 use quince_core::{Config, Connection, ConnectionId, Hub};
 use rustls::pki_types::CertificateDer;
 use tokio::net::TcpListener;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -92,7 +91,8 @@ pub(crate) struct Shared {
     access: Arc<Access>,
     pub(crate) clock: Clock,
     pub(crate) settings: Settings,
-    pub(crate) tls: ArcSwap<Tls>,
+    /// What handshakes go by; whose certificate was seen watches for what a reload makes of it.
+    pub(crate) tls: watch::Sender<Arc<Tls>>,
     /// One permit for each further connection that there may be.
     pub(crate) places: Arc<Semaphore>,
     next_id: AtomicU64,
@@ -139,7 +139,7 @@ impl Server {
             hub: Arc::new(Hub::with_policy(core, access.policy())),
             access: Arc::new(access),
             clock: Clock::start(),
-            tls: ArcSwap::from_pointee(tls),
+            tls: watch::Sender::new(Arc::new(tls)),
             places: Arc::new(Semaphore::new(settings.connections)),
             settings,
             next_id: AtomicU64::new(1),
@@ -171,7 +171,7 @@ impl Server {
     /// The certificate that TLS and QUIC listeners show, in DER form.
     #[must_use]
     pub fn certificate(&self) -> CertificateDer<'static> {
-        self.shared.tls.load().certificate.der().clone()
+        self.shared.tls.borrow().certificate.der().clone()
     }
 
     /// Whether a start would find fault with what `settings.tls` names.
@@ -182,18 +182,20 @@ impl Server {
         Tls::load(settings, None).map(drop)
     }
 
-    /// Reads the files of `settings.tls` again. Handshakes from now on see what is in them;
-    /// connections that are up stay up. Without certificate files the certificate stays what it is.
+    /// Reads the files of `settings.tls` again. Handshakes from now on see what is in them. Connections that are up stay
+    /// up, except those whose client's certificate would not be let in any more: they end with 0x87. Without certificate
+    /// files the certificate stays what it is.
     ///
     /// # Errors
     /// [`TlsError`]: then everything stays as it was.
     pub fn reload_tls(&self) -> Result<(), TlsError> {
         let shared = &self.shared;
-        let tls = Tls::load(&shared.settings, Some(&shared.tls.load()))?;
+        let before = Arc::clone(&shared.tls.borrow());
+        let tls = Tls::load(&shared.settings, Some(&before))?;
         for endpoint in &self.quic {
             endpoint.set_server_config(Some(tls.quic.clone()));
         }
-        shared.tls.store(Arc::new(tls));
+        shared.tls.send_replace(Arc::new(tls));
         Ok(())
     }
 
@@ -251,7 +253,7 @@ impl Server {
             certificate_sha256: url
                 .scheme()
                 .is_encrypted()
-                .then(|| self.shared.tls.load().certificate.sha256()),
+                .then(|| self.shared.tls.borrow().certificate.sha256()),
         });
         Ok(())
     }
@@ -260,7 +262,7 @@ impl Server {
         let socket = UdpSocket::bind(address)?;
         quinn::Endpoint::new(
             quinn::EndpointConfig::default(),
-            Some(self.shared.tls.load().quic.clone()),
+            Some(self.shared.tls.borrow().quic.clone()),
             socket,
             Arc::new(quinn::TokioRuntime),
         )

@@ -66,6 +66,8 @@ pub enum Demand {
 #[derive(Debug)]
 pub(crate) struct Tls {
     pub(crate) certificate: Arc<Certificate>,
+    /// Judges clients' certificates.
+    pub(crate) clients: Arc<dyn ClientCertVerifier>,
     /// For `tls://`: TLS 1.2 and 1.3.
     pub(crate) mqtt: Arc<ServerConfig>,
     /// For `wss://`.
@@ -114,6 +116,7 @@ impl Tls {
         let quic = quic::server_config(&settings.quic, Arc::new(quic))?;
         Ok(Self {
             certificate,
+            clients: verifier,
             mqtt,
             web,
             quic,

@@ -191,6 +191,15 @@ impl VirtualBroker {
         self.settle();
     }
 
+    /// The driver has a reason of its own to end the connection.
+    pub fn turn_away(&mut self, id: ConnectionId, code: ReasonCode) {
+        let now = self.now;
+        if let Some(peer) = self.open_peer(id) {
+            peer.connection.turn_away(now, code);
+        }
+        self.settle();
+    }
+
     /// Bytes that the client has sent and the broker has not read.
     #[must_use]
     pub fn unread(&self, id: ConnectionId) -> usize {

@@ -26,7 +26,7 @@ use tokio::sync::Semaphore;
 use tracing::debug;
 
 use self::acl::Acl;
-pub(crate) use self::login::Login;
+pub(crate) use self::login::{Login, Verdict};
 pub use self::passwd::{Keep, PasswdError, delete_user, set_password};
 use self::passwords::Passwords;
 use self::policy::{Credential, Sources};

@@ -21,7 +21,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
-use crate::peer::{CONNECT_3, CONNECT_5, PINGREQ, PINGRESP, Peer, web_socket};
+use crate::login::Login;
+use crate::peer::{CONNECT_3, CONNECT_5, PINGREQ, PINGRESP, Peer, quic_dial, web_socket};
 
 /// An authority, and a folder for what it signs.
 pub(crate) struct Authority {
@@ -207,7 +208,7 @@ async fn only_good_client_certificates_are_let_in() {
 }
 
 #[tokio::test]
-async fn a_reload_changes_what_comes_and_not_what_is_there() {
+async fn a_reload_changes_what_comes_and_leaves_what_is_there() {
     let ours = Authority::new("reload");
     let client = ours.sign("client", 7);
     let mut settings = Settings::default();
@@ -246,11 +247,98 @@ async fn a_reload_changes_what_comes_and_not_what_is_there() {
     let shown = stream.get_ref().1.peer_certificates().expect("a chain");
     assert_eq!(shown[0], server.certificate(), "and it is shown");
 
-    ours.revoke(&[7]);
-    server.reload_tls().expect("read again");
-    assert_eq!(let_in(&server, &ours, Some(&client)).await, [false; 3]);
     there.write(PINGREQ).await;
     assert_eq!(there.read(2).await, PINGRESP, "who is there stays");
+    server.shut_down().await;
+}
+
+/// CONNECT in 5.0, answered, over each of the three transports.
+async fn connected(
+    server: &Server,
+    authority: &Authority,
+    identity: &Signed,
+    name: &str,
+) -> [Peer; 3] {
+    let address = |index: usize| server.listeners()[index].url().address();
+    let shows = |alpn: &[u8]| authority.client(Some(identity), alpn);
+    let web = dial(address(1), shows(b"http/1.1"))
+        .await
+        .expect("a handshake");
+    let (endpoint, connection) = quic_dial(address(2), shows(b"mqtt"))
+        .await
+        .expect("a handshake");
+    let (send, receive) = connection.open_bi().await.expect("a stream");
+    let mut peers = [
+        Peer::tls_as(address(0), shows(b"mqtt")).await,
+        Peer::web(web).await,
+        Peer::Quic {
+            _endpoint: endpoint,
+            send,
+            receive,
+        },
+    ];
+    for (index, peer) in peers.iter_mut().enumerate() {
+        peer.write(&Login::new(&format!("{name}{index}")).bytes())
+            .await;
+        peer.connected().await;
+    }
+    peers
+}
+
+#[tokio::test]
+async fn who_is_revoked_or_has_lost_its_authority_has_to_leave() {
+    let (ours, others) = (Authority::new("revocation"), Authority::new("predecessor"));
+    let [good, bad] = [7, 8].map(|serial| ours.sign("client", serial));
+    let both = ours.certificate.pem() + &others.certificate.pem();
+    let mut settings = Settings::default();
+    settings.tls.certificate = Some(ours.serve(1));
+    settings.tls.clients = Some(ClientCertificates {
+        authorities: ours.write("authority.pem", &both),
+        revocation_lists: vec![ours.revoke(&[])],
+        demand: Demand::Optional,
+    });
+    let server = start(settings).await;
+    let mut stay = connected(&server, &ours, &good, "good").await;
+    let mut leave = connected(&server, &ours, &bad, "bad").await;
+    let tls = server.listeners()[0].url().address();
+    let mut nameless = Peer::tls_as(tls, ours.client(None, b"mqtt")).await;
+    nameless.write(CONNECT_5).await;
+    nameless.connected().await;
+    // Its handshake is done, its CONNECT is not: the certificate was good when it was seen.
+    let mut slow = Peer::tls_as(tls, ours.client(Some(&bad), b"mqtt")).await;
+    slow.write(&CONNECT_5[..3]).await;
+
+    // A list that is broken takes nothing away, nor does one that revokes nobody who is here.
+    ours.write("revoked.pem", "nothing");
+    server.reload_tls().expect_err("a broken file");
+    ours.revoke(&[9]);
+    server.reload_tls().expect("read again");
+    for peer in stay.iter_mut().chain(&mut leave) {
+        peer.write(PINGREQ).await;
+        assert_eq!(peer.read(2).await, PINGRESP);
+    }
+
+    ours.revoke(&[8]);
+    server.reload_tls().expect("read again");
+    for peer in &mut leave {
+        let last = peer.read_to_end().await;
+        assert_eq!((last[0], last[2]), (0xe0, 0x87), "{last:x?}");
+    }
+    assert_eq!(slow.read_to_end().await, b"");
+    assert_eq!(let_in(&server, &ours, Some(&bad)).await, [false; 3]);
+    for peer in stay.iter_mut().chain([&mut nameless]) {
+        peer.write(PINGREQ).await;
+        assert_eq!(peer.read(2).await, PINGRESP);
+    }
+
+    ours.write("authority.pem", &others.certificate.pem());
+    server.reload_tls().expect("read again");
+    for peer in &mut stay {
+        let last = peer.read_to_end().await;
+        assert_eq!((last[0], last[2]), (0xe0, 0x87), "{last:x?}");
+    }
+    nameless.write(PINGREQ).await;
+    assert_eq!(nameless.read(2).await, PINGRESP);
     server.shut_down().await;
 }
 

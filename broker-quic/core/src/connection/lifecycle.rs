@@ -65,6 +65,22 @@ impl Connection {
         }
     }
 
+    /// Ends the connection for a reason that lies outside of MQTT: a client that has said CONNECT is told `code`, 0x80 or
+    /// above. It has no effect on a connection that has ended.
+    pub fn turn_away(&mut self, now: Time, code: ReasonCode) {
+        self.now = now;
+        let ending = match self.state {
+            State::AwaitingConnect { .. } => Ending::silent(code),
+            State::Authenticating { .. } | State::Attaching { .. } => {
+                refusal(self.link.version, code)
+            }
+            State::Connected(_) => Ending::error(code),
+            State::Closing { .. } | State::Closed => return,
+        };
+        self.end(now, ending);
+        self.pump(now);
+    }
+
     /// `asked` is the version that a broken CONNECT asks for.
     pub(super) fn end_by_error(&mut self, now: Time, error: DecodeError, asked: Option<Version>) {
         let (version, state) = match self.state {

@@ -301,3 +301,35 @@ fn a_takeover_does_not_wait_for_a_conversation() {
     assert!(net.broker.is_closed(old));
     assert!(!net.broker.is_closed(new));
 }
+
+#[test]
+fn a_client_is_turned_away_at_any_moment_and_told_in_its_own_words() {
+    let code = ReasonCode::NOT_AUTHORIZED;
+    for (version, refusal, end) in [
+        (Version::V5_0, "CONNACK 87", Some("DISCONNECT 87")),
+        (Version::V3_1_1, "CONNACK 05", None),
+    ] {
+        let mut net = net();
+        let watcher = net.simple(V5, "w");
+        net.subscribe(watcher, &[("will", Q0)]);
+        // Before CONNECT there is no version to say it in.
+        let client = net.broker.connect();
+        net.broker.turn_away(client, code);
+        assert_eq!(net.broker.read(client), b"");
+        assert_eq!(net.closed(client), (code, ClosedBy::Server));
+        net.broker.set_authenticator(Box::new(|_| None));
+        let client = net.dial(&hello(version, "a"));
+        net.broker.turn_away(client, code);
+        assert_eq!(net.read_without_reason(client), [refusal]);
+        net.broker.set_authenticator(Box::new(riddle));
+        let client = net.dial(&hello(version, "b").will(farewell("will", "gone")));
+        net.read(client);
+        net.broker.turn_away(client, code);
+        assert_eq!(net.read_without_reason(client), Vec::from_iter(end));
+        assert_eq!(net.closed(client), (code, ClosedBy::Server));
+        assert_eq!(net.read(watcher), ["PUBLISH q0 will=gone"]);
+        // The first end counts.
+        net.broker.turn_away(client, ReasonCode::BANNED);
+        assert_eq!(net.closed(client), (code, ClosedBy::Server));
+    }
+}
