@@ -1,10 +1,10 @@
 //! What cannot be encoded is refused, and leaves the buffer alone.
 
 use quince_codec::{
-    Acknowledgement, Auth, Connect, Disconnect, EncodeError, FilterList, Packet, PacketId,
+    Acknowledgement, Auth, ConnAck, Connect, Disconnect, EncodeError, FilterList, Packet, PacketId,
     Properties, Property, PropertyList, Publish, QoS, ReasonCode, SubAck, Subscribe,
     SubscriptionList, SubscriptionOptions, UnsubAck, Unsubscribe,
-    Version::{self, V3_1_1, V5_0},
+    Version::{self, V3_1, V3_1_1, V5_0},
     Will,
 };
 
@@ -346,6 +346,24 @@ fn a_packet_identifier_goes_with_qos_above_0() {
             EncodeError::PacketIdentifierMissing,
         );
     }
+}
+
+/// The byte that tells it has no meaning in 3.1.
+#[test]
+fn connack_of_3_1_does_not_tell_of_a_session() {
+    let connack = |session_present| {
+        Packet::ConnAck(ConnAck {
+            session_present,
+            code: 0,
+            properties: Properties::EMPTY,
+        })
+    };
+    refused(connack(true), V3_1, EncodeError::NotInVersion);
+    assert_eq!(&connack(false).to_bytes(V3_1).unwrap()[..], [0x20, 2, 0, 0]);
+    assert_eq!(
+        &connack(true).to_bytes(V3_1_1).unwrap()[..],
+        [0x20, 2, 1, 0]
+    );
 }
 
 #[test]

@@ -322,3 +322,16 @@ fn an_empty_client_identifier_is_left_to_the_caller() {
         Ok(())
     );
 }
+
+/// Of two errors of one kind, the first is told.
+#[test]
+fn the_first_wrong_reason_code_is_named() {
+    let offset = |bytes, version| {
+        let (error, _) = decode(bytes, version).expect_err("two codes are wrong");
+        assert_eq!(error.kind, DecodeErrorKind::ReasonCodeNotAllowed);
+        error.offset
+    };
+    assert_eq!(offset("90 05 0001 00 03 04", V3_1_1), 5);
+    assert_eq!(offset("90 06 0001 00 00 04 03", V5_0), 6);
+    assert_eq!(offset("b0 06 0001 00 01 11 02", V5_0), 5);
+}
