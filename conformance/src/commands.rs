@@ -122,7 +122,7 @@ fn choose(library: &Library, selection: &Selection) -> Result<Vec<Job>, Failure>
                 format!("no scenario's id contains `{text}` in what was chosen; see `list`")
             }
             (None, Some(id)) => format!("no scenario judges {id}; see `explain {id}`"),
-            (None, None) => "there is no scenario to play".to_owned(),
+            (None, None) => "no scenario names that version of MQTT; see `list`".to_owned(),
         }));
     }
     Ok(jobs)

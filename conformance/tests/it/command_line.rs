@@ -97,7 +97,8 @@ fn wrong_usage_is_told_and_ends_with_2() {
             "use mqtt://, mqtts://, ws://, wss:// or quic://",
         ),
         (&["mqtt://host:99999"], "invalid port number"),
-        (&["--mqtt", "3.1"], "the versions are 3.1.1 and 5.0"),
+        (&["--mqtt", "4"], "the versions are 3.1, 3.1.1 and 5.0"),
+        (&["--mqtt", "3.1"], "no scenario names that version of MQTT"),
         (&["--jobs", "0"], "--jobs"),
         (
             &["explain", "MQTT5-9.9.9-9"],
