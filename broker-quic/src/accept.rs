@@ -12,7 +12,7 @@ use std::time::Duration;
 use quince_core::Time;
 use rustls::pki_types::CertificateDer;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::{sleep, timeout_at};
 use tokio_rustls::TlsAcceptor;
 use tracing::{debug, warn};
@@ -38,32 +38,54 @@ pub(crate) struct Arrival {
     /// From before its handshake: what a reload changes meanwhile is not missed.
     tls: watch::Receiver<Arc<Tls>>,
     /// Counts it among the connections for as long as it lives.
-    pub(crate) _place: OwnedSemaphorePermit,
+    _place: OwnedSemaphorePermit,
+    /// The same among those of its listener.
+    _own_place: Option<OwnedSemaphorePermit>,
 }
 
-impl Arrival {
-    /// `None` when there are as many connections as there may be.
-    fn admit(shared: &Shared, listener: ListenerSettings, address: SocketAddr) -> Option<Self> {
-        let transport = listener.url.scheme();
-        let Ok(place) = Arc::clone(&shared.places).try_acquire_owned() else {
+/// A listener's entrance: whom it lets in, and how many.
+#[derive(Debug)]
+struct Door {
+    listener: ListenerSettings,
+    /// One permit for each further connection that may come through it, if it has a limit of its own.
+    places: Option<Arc<Semaphore>>,
+}
+
+impl Door {
+    fn new(listener: ListenerSettings) -> Self {
+        let places = listener.connections.map(|it| Arc::new(Semaphore::new(it)));
+        Self { listener, places }
+    }
+
+    /// `None` when there are as many connections as there may be, here or in all.
+    fn admit(&self, shared: &Shared, address: SocketAddr) -> Option<Arrival> {
+        let transport = self.listener.url.scheme();
+        let place = |places: &Arc<Semaphore>| Arc::clone(places).try_acquire_owned();
+        let (Ok(own), Ok(place)) = (
+            self.places.as_ref().map(place).transpose(),
+            place(&shared.places),
+        ) else {
             debug!(peer = %address, %transport, "turned away: there are too many connections");
             return None;
         };
         debug!(peer = %address, %transport, "accepted");
-        Some(Self {
+        Some(Arrival {
             peer: Peer {
                 transport,
                 address,
-                admission: listener.admission,
+                admission: self.listener.admission,
                 certificate: None,
             },
             at: shared.clock.now(),
             standing: None,
             tls: shared.tls.subscribe(),
             _place: place,
+            _own_place: own,
         })
     }
+}
 
+impl Arrival {
     /// Takes down what the client has shown in its handshake.
     fn has_shown(&mut self, chain: Option<&[CertificateDer<'_>]>) {
         self.peer.certificate = PeerCertificate::of_chain(chain);
@@ -77,6 +99,7 @@ pub(crate) async fn accept_tcp(
     socket: TcpListener,
     listener: ListenerSettings,
 ) {
+    let door = Door::new(listener);
     loop {
         let accepted = tokio::select! {
             () = shared.closing.cancelled() => return,
@@ -85,7 +108,7 @@ pub(crate) async fn accept_tcp(
         match accepted {
             Ok((socket, address)) => {
                 // Who is turned away finds its connection closed.
-                if let Some(arrival) = Arrival::admit(&shared, listener, address) {
+                if let Some(arrival) = door.admit(&shared, address) {
                     serve_tcp(&shared, arrival, socket);
                 }
             }
@@ -187,6 +210,7 @@ pub(crate) async fn accept_quic(
     endpoint: quinn::Endpoint,
     listener: ListenerSettings,
 ) {
+    let door = Door::new(listener);
     loop {
         let incoming = tokio::select! {
             () = shared.closing.cancelled() => {
@@ -205,7 +229,7 @@ pub(crate) async fn accept_quic(
             continue;
         }
         let address = incoming.remote_address();
-        let Some(arrival) = Arrival::admit(&shared, listener, address) else {
+        let Some(arrival) = door.admit(&shared, address) else {
             incoming.refuse();
             continue;
         };

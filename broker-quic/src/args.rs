@@ -90,6 +90,9 @@ pub(crate) struct Serve {
     /// The configuration file (see `default-config`); flags and QUINCE_... variables go over it
     #[arg(long, value_name = "FILE", env = "QUINCE_CONFIG")]
     pub(crate) config: Option<PathBuf>,
+    /// Set anything that `default-config` shows, as limits.queue_messages=200. May be given several times
+    #[arg(long = "set", value_name = "SECTION.KEY=VALUE")]
+    pub(crate) settings: Vec<String>,
     /// Users and their hashed passwords (see `passwd`)
     #[arg(long, value_name = "FILE")]
     pub(crate) password_file: Option<PathBuf>,

@@ -87,6 +87,7 @@ fn announce(server: &Server) -> io::Result<()> {
 
 fn configuration(serve: &Serve) -> Result<(Configuration, Access), Problem> {
     let flags = Flags {
+        settings: serve.settings.clone(),
         listen: serve.listen.clone(),
         allow_anonymous: serve.allow_anonymous,
         password_file: serve.password_file.clone(),

@@ -114,7 +114,11 @@ impl Server {
         };
         let listeners: Vec<ListenerSettings> = urls
             .iter()
-            .map(|&url| ListenerSettings { url, admission })
+            .map(|&url| ListenerSettings {
+                url,
+                admission,
+                connections: None,
+            })
             .collect();
         let access = Access::load(AccessSettings::default())?;
         Self::start(&listeners, settings, access).await

@@ -70,6 +70,8 @@ pub struct ListenerSettings {
     pub url: ListenerUrl,
     /// Whom it lets in.
     pub admission: Admission,
+    /// How many connections there may be through it, beside the limit on all; further ones are closed at once.
+    pub connections: Option<usize>,
 }
 
 /// What is set on the connections of TCP listeners.

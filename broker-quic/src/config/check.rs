@@ -31,7 +31,8 @@ pub(super) fn configuration(
     let access = access(source, &format, flags)?;
     let tls = tls(source, &format.tls, flags)?;
     let core = Config {
-        figures_interval: figures_interval(source, &format.server)?,
+        figures_interval: (format.server.figures_interval_seconds > 0)
+            .then(|| Duration::from_secs(format.server.figures_interval_seconds)),
         redirect: redirect(source, &format.server)?,
         ..format.limits.settings()
     };
@@ -50,7 +51,11 @@ pub(super) fn configuration(
         .map(|(index, (url, section))| {
             let admission = admission(*url, section, &access, flags);
             if admission.anonymous || admission.certificate_name.is_some() || access.has_logins() {
-                return Ok(ListenerSettings { url: *url, admission });
+                return Ok(ListenerSettings {
+                    url: *url,
+                    admission,
+                    connections: section.connections,
+                });
             }
             let message = format!("nobody could log in at {url}: there are no users");
             let help = "name a password file (access.password_file, --password-file), or let anybody in \
@@ -85,6 +90,7 @@ impl ListenerSection {
             url: url.to_string(),
             anonymous: None,
             certificate_name: None,
+            connections: None,
         }
     }
 }
@@ -123,6 +129,13 @@ fn listeners_of_file(
                 &steps("certificate_name"),
                 format!("no client shows a certificate over {}", url.scheme()),
                 "delete this line, or listen with tls://, wss:// or quic://",
+            ));
+        }
+        if section.connections == Some(0) {
+            return Err(source.problem(
+                &steps("connections"),
+                "nobody could ever connect here",
+                "write a number from 1 upwards, or delete the listener",
             ));
         }
         if section.certificate_name.is_some() && tls.clients.is_none() {
@@ -182,17 +195,6 @@ fn access(source: &Source, format: &FileFormat, flags: &Flags) -> Result<AccessS
         concurrent_logins: section.concurrent_logins,
         waiting_logins: section.waiting_logins,
     })
-}
-
-fn figures_interval(source: &Source, server: &ServerSection) -> Result<Option<Duration>, Problem> {
-    if server.figures_interval_seconds == Some(0) {
-        return Err(source.problem(
-            &[Key("server"), Key("figures_interval_seconds")],
-            "figures cannot be published without a pause",
-            "write a number from 1 upwards, or delete this line for no figures",
-        ));
-    }
-    Ok(server.figures_interval_seconds.map(Duration::from_secs))
 }
 
 fn redirect(source: &Source, server: &ServerSection) -> Result<Option<Redirect>, Problem> {

@@ -37,6 +37,7 @@ impl Default for FileFormat {
             url: url.to_owned(),
             anonymous: None,
             certificate_name: None,
+            connections: None,
         };
         Self {
             listeners: vec![
@@ -65,18 +66,30 @@ pub(crate) struct ListenerSection {
     pub(crate) anonymous: Option<bool>,
     /// How a client certificate becomes a name.
     pub(crate) certificate_name: Option<CertificateName>,
+    /// How many connections there may be through it.
+    pub(crate) connections: Option<usize>,
 }
 
 /// What the broker does of its own accord.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct ServerSection {
-    /// How often figures are published below `$SYS/broker/`.
-    pub(crate) figures_interval_seconds: Option<u64>,
+    /// How often figures are published below `$SYS/broker/`; 0 is never.
+    pub(crate) figures_interval_seconds: u64,
     /// Where clients are sent instead of being served.
     pub(crate) redirect: Option<String>,
     /// Whether they are told not to come back.
     pub(crate) redirect_for_good: Option<bool>,
+}
+
+impl Default for ServerSection {
+    fn default() -> Self {
+        Self {
+            figures_interval_seconds: 10,
+            redirect: None,
+            redirect_for_good: None,
+        }
+    }
 }
 
 /// Who may connect and do what.

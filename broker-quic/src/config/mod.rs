@@ -34,6 +34,8 @@ pub struct Configuration {
 /// What the command line says; it wins over file and environment.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Flags {
+    /// Settings as `section.key=VALUE`.
+    pub settings: Vec<String>,
     /// Listeners instead of those of the file, unless empty.
     pub listen: Vec<ListenerUrl>,
     /// Lets clients without a name in on every listener that does not say otherwise.
@@ -68,6 +70,9 @@ impl Configuration {
         let mut source = Source::read(file)?;
         for (name, value) in environment {
             source.overlay(&name, &value)?;
+        }
+        for setting in &flags.settings {
+            source.set(setting)?;
         }
         let format = source.format()?;
         check::configuration(&source, format, flags)

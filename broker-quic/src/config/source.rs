@@ -28,8 +28,8 @@ pub(super) struct Source {
     text: String,
     /// What is set, over everything.
     table: Table,
-    /// Names of the variables by section and key.
-    variables: BTreeMap<(String, String), String>,
+    /// What has set something over the file, by section and key: the words for a variable or a flag.
+    origins: BTreeMap<(String, String), String>,
 }
 
 impl Source {
@@ -56,7 +56,7 @@ impl Source {
             path: path.map(Path::to_path_buf),
             text,
             table,
-            variables: BTreeMap::new(),
+            origins: BTreeMap::new(),
         })
     }
 
@@ -65,6 +65,40 @@ impl Source {
         let Some((section, key)) = variables().remove(name) else {
             return Ok(());
         };
+        self.lay_over(section, key, text, format!("environment variable {name}"))
+    }
+
+    /// Lays one flag over everything: `section.key=VALUE`.
+    pub(super) fn set(&mut self, flag: &str) -> Result<(), Problem> {
+        let Some((name, text)) = flag.split_once('=') else {
+            let help = "write it as --set limits.queue_messages=200";
+            return Err(Problem::of(
+                format!("--set {flag}"),
+                "it has no value",
+                help,
+            ));
+        };
+        let origin = format!("--set {name}");
+        let dotted = |(section, key): &(String, String)| format!("{section}.{key}");
+        let known: Vec<_> = variables().into_values().collect();
+        let Some((section, key)) = known.iter().find(|it| dotted(it) == name) else {
+            let names: Vec<String> = known.iter().map(dotted).collect();
+            let help = similar(name, names.iter().map(String::as_str)).map_or_else(
+                || "`quince-broker default-config` has every setting".to_owned(),
+                |name| format!("did you mean `{name}`?"),
+            );
+            return Err(Problem::of(origin, "there is no such setting", help));
+        };
+        self.lay_over(section.clone(), key.clone(), text, origin)
+    }
+
+    fn lay_over(
+        &mut self,
+        section: String,
+        key: String,
+        text: &str,
+        origin: String,
+    ) -> Result<(), Problem> {
         // `true`, `5` and `"x"` are values as in the file; everything else is text.
         let values = [
             toml::from_str::<Table>(&format!("value = {text}"))
@@ -78,17 +112,20 @@ impl Source {
             let mut changed = self.table.clone();
             insert(&mut changed, &section, &key, value);
             match changed.clone().try_into::<FileFormat>() {
-                Ok(_) => {
+                // What is still missing of a section may come with the next variable or flag.
+                Err(error) if !error.message().starts_with("missing field") => {
+                    mistake = mistake.or(Some(error));
+                }
+                _ => {
                     self.table = changed;
-                    self.variables.insert((section, key), name.to_owned());
+                    self.origins.insert((section, key), origin);
                     return Ok(());
                 }
-                Err(error) => mistake = mistake.or(Some(error)),
             }
         }
         let error = mistake.map(|error| error.message().to_owned());
         let (message, help) = in_words(error.as_deref().unwrap_or("it has no value"));
-        Err(Problem::of(variable(name), message, help))
+        Err(Problem::of(origin, message, help))
     }
 
     /// Everything that is set, and the defaults of what is not.
@@ -110,11 +147,11 @@ impl Source {
         help: impl Into<String>,
     ) -> Problem {
         if let [Step::Key(section), Step::Key(key), ..] = steps
-            && let Some(name) = self
-                .variables
+            && let Some(origin) = self
+                .origins
                 .get(&((*section).to_owned(), (*key).to_owned()))
         {
-            return Problem::of(variable(name), message, help);
+            return Problem::of(origin, message, help);
         }
         let Some(path) = &self.path else {
             return Problem::of(dotted(steps), message, help);
@@ -128,18 +165,14 @@ impl Source {
 
     /// The path that the setting `section.key` names, as seen from where it was set.
     pub(super) fn path(&self, section: &str, key: &str, path: &Path) -> PathBuf {
-        let by_variable = self
-            .variables
+        let laid_over = self
+            .origins
             .contains_key(&(section.to_owned(), key.to_owned()));
         match self.path.as_deref().and_then(Path::parent) {
-            Some(folder) if !by_variable => folder.join(path),
+            Some(folder) if !laid_over => folder.join(path),
             _ => path.to_path_buf(),
         }
     }
-}
-
-fn variable(name: &str) -> String {
-    format!("environment variable {name}")
 }
 
 fn dotted(steps: &[Step<'_>]) -> String {
@@ -320,6 +353,63 @@ mod tests {
             let problem = source.overlay(name, value).expect_err(value).to_string();
             assert!(
                 problem.contains(name) && problem.contains("65535"),
+                "{problem}"
+            );
+        }
+    }
+
+    #[test]
+    fn half_a_section_is_told_when_everything_is_laid_over() {
+        let mut source = Source::read(None).expect("the default");
+        source
+            .overlay("QUINCE_ACCESS_JWT_KEY_FILE", "key.pem")
+            .expect("a setting");
+        let problem = source.format().expect_err("half a section").to_string();
+        assert!(problem.contains("`algorithm` is missing"), "{problem}");
+    }
+
+    #[test]
+    fn flags_go_over_variables() {
+        let mut source = Source::read(None).expect("the default");
+        source
+            .overlay("QUINCE_LIMITS_RECEIVE_MAXIMUM", "20")
+            .expect("a setting");
+        for flag in [
+            "limits.receive_maximum=30",
+            "access.jwt.key_file=a=b",
+            "access.jwt.algorithm=ES256",
+            "access.jwt.audience=\"5\"",
+            "tls.client_revocation_files=[\"one\", \"two\"]",
+        ] {
+            source.set(flag).expect(flag);
+        }
+        let jwt = source
+            .format()
+            .expect("well-formed")
+            .access
+            .jwt
+            .expect("set");
+        assert_eq!((jwt.audience.as_str(), jwt.key_file), ("5", "a=b".into()));
+        let format = source.format().expect("well-formed");
+        assert_eq!(format.limits.receive_maximum, 30);
+        assert_eq!(
+            format.tls.client_revocation_files.map(|it| it.len()),
+            Some(2)
+        );
+        for (flag, expected) in [
+            ("limits.receive_maximum", "it has no value"),
+            ("limits.receive_maximum=many", "65535"),
+            (
+                "limits.recieve_maximum=1",
+                "did you mean `limits.receive_maximum`?",
+            ),
+            ("receive_maximum=1", "no such setting"),
+            ("listeners=1", "no such setting"),
+            ("access.jwt.algorithm=none", "none of the choices"),
+        ] {
+            let problem = source.set(flag).expect_err(flag).to_string();
+            assert!(
+                problem.contains("--set") && problem.contains(expected),
                 "{problem}"
             );
         }

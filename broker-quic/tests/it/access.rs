@@ -331,6 +331,7 @@ async fn rules_are_the_same_over_every_transport() {
     .expect("users and rules");
     let listeners = Scheme::ALL.map(|scheme| ListenerSettings {
         url: ListenerUrl::new(scheme, "127.0.0.1:0".parse().expect("an address")),
+        connections: None,
         admission: NOBODY,
     });
     let server = Server::start(&listeners, Settings::default(), access)
@@ -410,6 +411,7 @@ async fn a_certificate_is_a_login() {
     ];
     let listeners = names.map(|certificate_name| ListenerSettings {
         url: "tls://127.0.0.1:0".parse().expect("a URL"),
+        connections: None,
         admission: Admission {
             anonymous: false,
             certificate_name,
@@ -462,6 +464,7 @@ async fn a_certificate_is_a_login() {
 async fn serve(access: Access) -> Server {
     let listener = ListenerSettings {
         url: "tcp://127.0.0.1:0".parse().expect("a URL"),
+        connections: None,
         admission: NOBODY,
     };
     Server::start(&[listener], Settings::default(), access)

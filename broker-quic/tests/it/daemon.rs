@@ -121,3 +121,56 @@ fn beyond_loopback_it_lets_nobody_in_by_accident() {
     let message = refusal(&["--listen", "tcp://0.0.0.0:0"], 1);
     assert!(message.contains("--allow-anonymous"), "{message}");
 }
+
+/// What a daemon with these settings answers, read until `enough` says so.
+fn talk(settings: &[&str], says: &[u8], enough: impl Fn(&[u8]) -> bool) -> Vec<u8> {
+    let mut arguments = vec!["--listen", "tcp://127.0.0.1:0"];
+    arguments.extend(settings.iter().flat_map(|setting| ["--set", setting]));
+    let (mut child, lines) = start(&arguments);
+    let address = lines[0].strip_prefix("tcp://").expect("TCP");
+    let mut client = TcpStream::connect(address).expect("connected");
+    client
+        .set_read_timeout(Some(Duration::from_secs(10)))
+        .expect("set");
+    client.write_all(says).expect("written");
+    let mut heard = Vec::new();
+    let mut byte = [0];
+    while !enough(&heard) {
+        client.read_exact(&mut byte).expect("more");
+        heard.extend(byte);
+    }
+    child.kill().expect("ended");
+    child.wait().expect("ended");
+    heard
+}
+
+#[test]
+fn a_redirect_is_a_setting() {
+    let to = "server.redirect=other.example:1883";
+    for (settings, code) in [
+        (&[to][..], 0x9c),
+        (&[to, "server.redirect_for_good=false"], 0x9c),
+        (&[to, "server.redirect_for_good=true"], 0x9d),
+    ] {
+        let heard = talk(settings, CONNECT_5, |heard| {
+            heard.len() >= 2 && heard.len() == 2 + usize::from(heard[1])
+        });
+        assert_eq!((heard[0], heard[3]), (0x20, code), "{settings:?}");
+        // Server Reference (0x1c) as a length and a string.
+        let reference = b"\x1c\x00\x12other.example:1883";
+        let found = heard.windows(reference.len()).any(|it| it == reference);
+        assert!(found, "{heard:x?}");
+    }
+}
+
+#[test]
+fn figures_come_by_themselves_and_as_often_as_is_set() {
+    let mut says = CONNECT_5.to_vec();
+    says.extend(b"\x82\x13\x00\x01\x00\x00\x0d$SYS/broker/#\x00");
+    let published = |heard: &[u8]| {
+        let topic = b"$SYS/broker/clients/connected";
+        heard.windows(topic.len()).any(|it| it == topic)
+    };
+    talk(&["server.figures_interval_seconds=1"], &says, published);
+    talk(&[], &says, published);
+}

@@ -193,6 +193,7 @@ async fn serve(
     let scheme = certificate_name.map_or("tcp", |_| "tls");
     let listener = ListenerSettings {
         url: format!("{scheme}://127.0.0.1:0").parse().expect("a URL"),
+        connections: None,
         admission: Admission {
             anonymous: false,
             certificate_name,

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use quince_broker::{ListenerUrl, Scheme, Server, Settings};
+use quince_broker::{
+    Access, AccessSettings, Admission, ListenerSettings, ListenerUrl, Scheme, Server, Settings,
+};
 use rustls::version::{TLS12, TLS13};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -262,6 +264,42 @@ async fn a_handshake_takes_from_the_time_for_connect() {
         _ = later.read_to_end() => panic!("the handshake has started the time anew"),
         rest = early.read_to_end() => assert_eq!(rest, b""),
     }
+    server.shut_down().await;
+}
+
+#[tokio::test]
+async fn a_listener_may_have_fewer_places_of_its_own() {
+    let admission = Admission {
+        anonymous: true,
+        certificate_name: None,
+    };
+    let listener = |scheme, connections| ListenerSettings {
+        url: ListenerUrl::new(scheme, "127.0.0.1:0".parse().expect("an address")),
+        admission,
+        connections,
+    };
+    let listeners = [
+        listener(Scheme::Tcp, Some(1)),
+        listener(Scheme::Quic, Some(1)),
+        listener(Scheme::Tcp, None),
+    ];
+    let access = Access::load(AccessSettings::default()).expect("nothing to read");
+    let server = Server::start(&listeners, Settings::default(), access)
+        .await
+        .expect("bound");
+    let mut first = Peer::connect(&server, 0).await;
+    first.write(CONNECT_5).await;
+    first.connected().await;
+    let mut second = Peer::connect(&server, 0).await;
+    assert_eq!(second.read_to_end().await, b"", "there is no second place");
+    let _quic = Peer::connect(&server, 1).await;
+    let config = tls_config(&server.certificate(), &[&TLS13], &[b"mqtt"]);
+    let refused = quic_dial(server.listeners()[1].url().address(), config).await;
+    let refused = refused.expect_err("nor over QUIC").to_string();
+    assert!(refused.contains("refused"), "{refused}");
+    let mut elsewhere = Peer::connect(&server, 2).await;
+    elsewhere.write(CONNECT_3).await;
+    elsewhere.connected().await;
     server.shut_down().await;
 }
 
