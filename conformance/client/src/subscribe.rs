@@ -9,7 +9,7 @@ use quince_codec::{
     Acknowledgement, Packet, PacketId, Property, PropertyList, Publish, QoS, RetainHandling,
     Subscribe, SubscriptionList, SubscriptionOptions,
 };
-use tokio::time::{MissedTickBehavior, interval, timeout};
+use tokio::time::{Instant, MissedTickBehavior, interval_at, timeout};
 
 use crate::PATIENCE;
 use crate::args::SubscribeArgs;
@@ -138,7 +138,9 @@ impl Listener<'_> {
             0 => u64::from(u32::MAX),
             seconds => u64::from(seconds),
         };
-        let mut ping = interval(Duration::from_secs(keep_alive).mul_f32(0.5));
+        let period = Duration::from_secs(keep_alive).mul_f32(0.5);
+        // Nothing is asked before it is time to: CONNECT has just been heard.
+        let mut ping = interval_at(Instant::now() + period, period);
         ping.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut heard = true;
         while self
