@@ -472,7 +472,11 @@ pub const DIFFERENCES: &[Difference] = &[
                 if d.reason_code == ReasonCode::BAD_AUTHENTICATION_METHOD)
         }),
         "MQTT5 table 2.6 gives 0x8C to DISCONNECT, the table of 3.14.2.1 does not: we take it",
-        &[(Mqtt5Protocol, NEW), (MqttProtocolCore, NEW)],
+        &[
+            (Mqtt5Protocol, NEW),
+            (MqttProtocolCore, NEW),
+            (Rumqttc, NEW),
+        ],
         (V5_0, "e0 02 8c 00"),
     )),
     fails(
