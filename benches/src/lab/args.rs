@@ -209,6 +209,15 @@ impl RunArgs {
         }
     }
 
+    /// When no trial is done again any more, from the start: `--quick` ends in under three minutes on any machine that can
+    /// keep up at all, and a last repetition takes up to 20 seconds.
+    pub(crate) fn repeat_until(&self) -> Duration {
+        match self.profile() {
+            Profile::Full => Duration::MAX,
+            Profile::Quick | Profile::Smoke => Duration::from_secs(150),
+        }
+    }
+
     pub(crate) fn parallel(&self) -> usize {
         self.parallel.map_or_else(
             || {

@@ -38,6 +38,7 @@ pub(super) fn run(args: &RunArgs) -> Result<Trust, Failure> {
     let effort = Effort {
         parallel: args.parallel(),
         repeats: args.repeats(),
+        repeat_until: args.repeat_until(),
         quiet: args.quiet,
     };
     let done = run::all(trials, effort)?;

@@ -63,6 +63,7 @@ pub(super) fn run(args: &RebindArgs) -> Result<Trust, Failure> {
     let effort = Effort {
         parallel: 3,
         repeats: 0,
+        repeat_until: Duration::ZERO,
         quiet: false,
     };
     let done = run::all(trials, effort)?;

@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::{Mutex, PoisonError, mpsc};
 use std::thread;
+use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
 
@@ -19,6 +20,8 @@ pub(crate) struct Effort {
     pub(crate) parallel: usize,
     /// How often a trial is done again whose link was not the one that was configured.
     pub(crate) repeats: usize,
+    /// When no trial is done again any more, from the start.
+    pub(crate) repeat_until: Duration,
     /// No progress on stderr.
     pub(crate) quiet: bool,
 }
@@ -67,21 +70,40 @@ pub(crate) fn order(
     trials
 }
 
-/// Runs them, each tainted one again. What this machine refuses ends everything.
+/// A trial that waits to be run, or to be run again.
+struct Turn {
+    place: usize,
+    trial: Trial,
+    /// The last outcome, if it was tainted and may be had better.
+    tainted: Option<Outcome>,
+    discarded: Vec<Vec<String>>,
+}
+
+/// Runs them; those that were tainted again when all have had their turn. What this machine refuses ends everything.
 ///
 /// # Errors
 /// The refusal.
 pub(crate) fn all(trials: Vec<Trial>, effort: Effort) -> Result<Vec<Done>, Fault> {
+    let begin = Instant::now();
     let bar = progress(trials.len(), effort.quiet);
-    let queue = Mutex::new(trials.into_iter().enumerate().collect::<VecDeque<_>>());
+    let turns = trials.into_iter().enumerate().map(|(place, trial)| Turn {
+        place,
+        trial,
+        tainted: None,
+        discarded: Vec::new(),
+    });
+    let queue = Mutex::new(turns.collect::<VecDeque<_>>());
     let (done, results) = mpsc::channel();
     thread::scope(|scope| {
         for _ in 0..effort.parallel {
             let (queue, done, bar) = (&queue, done.clone(), &bar);
             scope.spawn(move || {
-                while let Some((place, trial)) = next(queue) {
+                while let Some(turn) = next(queue) {
+                    let (trial, place) = (&turn.trial, turn.place);
                     bar.set_message(format!("{} at {}", trial.contender, trial.conditions));
-                    let one = repeat(trial, effort.repeats);
+                    let Some(one) = take(turn, effort, begin.elapsed(), queue) else {
+                        continue;
+                    };
                     bar.inc(1);
                     let refused = matches!(one.result, Err(Fault::Refused(_)));
                     // The receiver lives as long as this scope.
@@ -106,31 +128,43 @@ pub(crate) fn all(trials: Vec<Trial>, effort: Effort) -> Result<Vec<Done>, Fault
     Ok(all)
 }
 
+/// Runs a trial, and puts it back behind all others if it was tainted and may be repeated.
+fn take(
+    mut turn: Turn,
+    effort: Effort,
+    elapsed: Duration,
+    queue: &Mutex<VecDeque<Turn>>,
+) -> Option<Done> {
+    if let Some(outcome) = turn.tainted.take() {
+        if elapsed >= effort.repeat_until {
+            return Some(Done {
+                trial: turn.trial,
+                result: Ok(outcome),
+                discarded: turn.discarded,
+            });
+        }
+        turn.discarded.push(outcome.taint);
+    }
+    match turn.trial.run() {
+        Ok(outcome) if !outcome.taint.is_empty() && turn.discarded.len() < effort.repeats => {
+            turn.tainted = Some(outcome);
+            lock(queue).push_back(turn);
+            None
+        }
+        result => Some(Done {
+            trial: turn.trial,
+            result,
+            discarded: turn.discarded,
+        }),
+    }
+}
+
 fn next<T>(queue: &Mutex<VecDeque<T>>) -> Option<T> {
     lock(queue).pop_front()
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-fn repeat(trial: Trial, repeats: usize) -> Done {
-    let mut discarded = Vec::new();
-    loop {
-        let result = trial.run();
-        match result {
-            Ok(outcome) if !outcome.taint.is_empty() && discarded.len() < repeats => {
-                discarded.push(outcome.taint);
-            }
-            result => {
-                return Done {
-                    trial,
-                    result,
-                    discarded,
-                };
-            }
-        }
-    }
 }
 
 fn progress(trials: usize, quiet: bool) -> ProgressBar {
@@ -234,8 +268,6 @@ impl Counts {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::super::load::Load;
     use super::super::trial::Leg;
     use super::*;
