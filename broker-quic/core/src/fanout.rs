@@ -183,22 +183,40 @@ impl Hub {
                 }
             }
         }
-        for Planned {
+        let mut missed = Vec::new();
+        for planned in planned {
+            match self.push(planned) {
+                Ok(record) => after = after.max(record),
+                Err(delivery) => missed.push(delivery),
+            }
+        }
+        // A member of a shared subscription whose Session has ended since it was chosen never had the message: another
+        // one gets it.
+        for delivery in missed.iter().filter(|delivery| delivery.shared.is_some()) {
+            after = after.max(self.offer(now, delivery, incoming.qos));
+        }
+        Ok(Published { matched, after })
+    }
+
+    /// Queues a delivery; gives the position of its record, or the delivery back if its Session has ended meanwhile.
+    fn push(&self, planned: Planned<'_>) -> Result<Position, Delivery> {
+        let Planned {
             subscriber,
             delivery,
             reservation,
-        } in planned
-        {
-            self.interleaving.at(Seam::Push);
-            match reservation {
-                Some(reservation) => {
-                    after = self.log.append();
-                    subscriber.mailbox.push_reserved(delivery, reservation);
-                }
-                None => subscriber.mailbox.push_droppable(delivery),
+        } = planned;
+        self.interleaving.at(Seam::Push);
+        match reservation {
+            Some(reservation) => {
+                let record = self.log.append();
+                subscriber.mailbox.push_reserved(delivery, reservation)?;
+                Ok(record)
             }
+            None => subscriber
+                .mailbox
+                .push_droppable(delivery)
+                .map(|()| Position::START),
         }
-        Ok(Published { matched, after })
     }
 }
 
@@ -223,46 +241,42 @@ impl Hub {
     /// Offers a QoS 1 message, whose receiver's Session ended before it acknowledged, to another member of the shared
     /// subscription, as section 4.8.2 advises. At QoS 2 that is forbidden [MQTT5-4.8.2-5].
     pub(crate) fn offer_again(&self, now: Time, orphan: &Delivery) {
+        self.offer(now, orphan, orphan.qos);
+    }
+
+    /// Gives a message of a shared subscription, published at `qos`, to one of those who are its members now. The position is
+    /// that of its record.
+    fn offer(&self, now: Time, orphan: &Delivery, qos: QoS) -> Position {
         let message = &orphan.message;
-        if message.is_expired(now) {
-            return;
-        }
-        let routes = self.routes();
         let in_force = self.in_force();
-        let groups = receivers(&routes, &message.topic, &in_force).shared;
-        let group = groups.iter().find(|members| {
-            members
-                .first()
-                .is_some_and(|member| member.shared == orphan.shared)
-        });
-        let Some(members) = group else { return };
-        let incoming = Incoming {
-            topic: &message.topic,
-            properties: message.properties.as_properties(),
-            payload: &message.payload,
-            qos: orphan.qos,
-            retain: message.retain,
-        };
         let nobody = Arc::from("");
         let publisher = Publisher {
             after: orphan.after,
             ..Publisher::broker(&nobody, &in_force)
         };
-        if let Some(Planned {
-            subscriber,
-            delivery,
-            reservation,
-        }) = pick(members, &incoming, publisher, message)
-        {
-            self.interleaving.at(Seam::Push);
-            match reservation {
-                Some(reservation) => {
-                    self.log.append();
-                    subscriber.mailbox.push_reserved(delivery, reservation);
-                }
-                None => subscriber.mailbox.push_droppable(delivery),
+        let incoming = Incoming {
+            topic: &message.topic,
+            properties: message.properties.as_properties(),
+            payload: &message.payload,
+            qos,
+            retain: message.retain,
+        };
+        while !message.is_expired(now) {
+            let routes = self.routes();
+            let groups = receivers(&routes, &message.topic, &in_force).shared;
+            let group = groups.iter().find(|members| {
+                members
+                    .first()
+                    .is_some_and(|member| member.shared == orphan.shared)
+            });
+            let chosen = group.and_then(|members| pick(members, &incoming, publisher, message));
+            let Some(chosen) = chosen else { break };
+            // A Session leaves the snapshot before it takes no more, so that the next turn does not choose it again.
+            if let Ok(record) = self.push(chosen) {
+                return record;
             }
         }
+        Position::START
     }
 }
 

@@ -38,6 +38,8 @@ struct State {
     stored: bool,
     attached: bool,
     yield_requested: bool,
+    /// The Session has ended: nobody will read what comes now.
+    closed: bool,
     waker: Option<Waker>,
 }
 
@@ -94,11 +96,18 @@ impl Mailbox {
         settle(&mut self.lock(), bytes);
     }
 
-    /// Queues a delivery into the room reserved for it.
-    pub(crate) fn push_reserved(&self, delivery: Delivery, reservation: Reservation) {
+    /// Queues a delivery into the room reserved for it; gives it back if the Session has ended.
+    pub(crate) fn push_reserved(
+        &self,
+        delivery: Delivery,
+        reservation: Reservation,
+    ) -> Result<(), Delivery> {
         let Reservation { bytes } = reservation;
         let waker = {
             let mut state = self.lock();
+            if state.closed {
+                return Err(delivery);
+            }
             state.bytes = state
                 .bytes
                 .saturating_sub(bytes)
@@ -107,15 +116,20 @@ impl Mailbox {
             state.waker.clone()
         };
         wake(waker);
+        Ok(())
     }
 
     /// Queues a delivery that may be dropped, or may push out the oldest that may be dropped.
     ///
-    /// From a stored Session only QoS 0 messages are pushed out: the others are owed to the client.
-    pub(crate) fn push_droppable(&self, delivery: Delivery) {
+    /// From a stored Session only QoS 0 messages are pushed out: the others are owed to the client. Gives the delivery
+    /// back if the Session has ended.
+    pub(crate) fn push_droppable(&self, delivery: Delivery) -> Result<(), Delivery> {
         let bytes = delivery.allocated();
         let waker = {
             let mut state = self.lock();
+            if state.closed {
+                return Err(delivery);
+            }
             while !self.fits(&state, bytes) {
                 let stored = state.stored;
                 let oldest = state
@@ -123,7 +137,7 @@ impl Mailbox {
                     .iter()
                     .position(|queued| !stored || queued.qos == QoS::AtMostOnce);
                 let Some(pushed_out) = oldest.and_then(|index| state.queue.remove(index)) else {
-                    return;
+                    return Ok(());
                 };
                 settle(&mut state, pushed_out.allocated());
             }
@@ -133,6 +147,7 @@ impl Mailbox {
             state.waker.clone()
         };
         wake(waker);
+        Ok(())
     }
 
     /// Takes the oldest delivery, if it is not above `qos`; it stays charged until [`Mailbox::settle`].
@@ -197,9 +212,10 @@ impl Mailbox {
         self.lock().yield_requested
     }
 
-    /// Everything that waits, oldest first; used when the Session ends.
-    pub(crate) fn drain(&self) -> VecDeque<Delivery> {
+    /// The Session has ended: gives everything that waits, oldest first, and takes no more.
+    pub(crate) fn close(&self) -> VecDeque<Delivery> {
         let mut state = self.lock();
+        state.closed = true;
         let queue = core::mem::take(&mut state.queue);
         for delivery in &queue {
             settle(&mut state, delivery.allocated());
@@ -267,7 +283,11 @@ mod tests {
             let second = mailbox.reserve(bytes).expect("room for two");
             assert!(mailbox.reserve(bytes).is_none());
             mailbox.cancel(first);
-            mailbox.push_reserved(delivery(QoS::AtLeastOnce, "x"), second);
+            assert!(
+                mailbox
+                    .push_reserved(delivery(QoS::AtLeastOnce, "x"), second)
+                    .is_ok()
+            );
             let third = mailbox.reserve(bytes).expect("room again");
             mailbox.cancel(third);
             // What is taken is charged until it is settled.
@@ -285,7 +305,11 @@ mod tests {
     fn the_oldest_that_may_go_goes() {
         let mailbox = Mailbox::new(2, usize::MAX);
         for payload in ["1", "2", "3"] {
-            mailbox.push_droppable(delivery(QoS::AtLeastOnce, payload));
+            assert!(
+                mailbox
+                    .push_droppable(delivery(QoS::AtLeastOnce, payload))
+                    .is_ok()
+            );
         }
         assert_eq!(payloads(&mailbox), ["2", "3"]);
         mailbox.settle(0);
@@ -293,9 +317,13 @@ mod tests {
         mailbox.set_stored(true);
         let owed = delivery(QoS::AtLeastOnce, "owed");
         let reservation = mailbox.reserve(owed.allocated()).expect("room");
-        mailbox.push_reserved(owed, reservation);
+        assert!(mailbox.push_reserved(owed, reservation).is_ok());
         for payload in ["1", "2"] {
-            mailbox.push_droppable(delivery(QoS::AtMostOnce, payload));
+            assert!(
+                mailbox
+                    .push_droppable(delivery(QoS::AtMostOnce, payload))
+                    .is_ok()
+            );
         }
         assert_eq!(payloads(&mailbox), ["owed", "2"]);
     }
@@ -303,7 +331,24 @@ mod tests {
     #[test]
     fn a_message_larger_than_the_whole_queue_is_dropped() {
         let mailbox = Mailbox::new(2, 100);
-        mailbox.push_droppable(delivery(QoS::AtMostOnce, &"x".repeat(100)));
+        assert!(
+            mailbox
+                .push_droppable(delivery(QoS::AtMostOnce, &"x".repeat(100)))
+                .is_ok()
+        );
         assert!(payloads(&mailbox).is_empty());
+    }
+    #[test]
+    fn what_comes_when_the_session_has_ended_goes_back() {
+        let mailbox = Mailbox::new(9, usize::MAX);
+        let waits = delivery(QoS::AtLeastOnce, "waits");
+        let first = mailbox.reserve(waits.allocated()).expect("room");
+        let second = mailbox.reserve(waits.allocated()).expect("room");
+        assert!(mailbox.push_reserved(waits, first).is_ok());
+        assert_eq!(mailbox.close().len(), 1);
+        let late = mailbox.push_reserved(delivery(QoS::AtLeastOnce, "late"), second);
+        assert_eq!(&late.expect_err("closed").message.payload[..], b"late");
+        let late = mailbox.push_droppable(delivery(QoS::AtMostOnce, "later"));
+        assert_eq!(&late.expect_err("closed").message.payload[..], b"later");
     }
 }

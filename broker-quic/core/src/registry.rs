@@ -372,7 +372,7 @@ impl Registry {
             }
         });
         record_if(hub, session.is_stored());
-        let waiting = session.mailbox.drain();
+        let waiting = session.mailbox.close();
         let in_flight = session
             .flows
             .into_values()

@@ -1,7 +1,7 @@
 //! What a history is made of besides packets: moments, ends of connections, and what is known of the server in advance.
 
 /// A moment: how many events were before it, and the time in milliseconds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Moment {
     pub(crate) index: usize,
     pub(crate) time: u64,

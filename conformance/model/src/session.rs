@@ -132,12 +132,15 @@ pub(crate) struct Session {
     pub(crate) clear_since: usize,
     /// All connections that had it wanted it to be stored.
     pub(crate) always_stored: bool,
+    /// When the CONNECT came that began it, as far as that is known; wills of connections before that are none of its own.
+    pub(crate) begun: Moment,
 }
 
 impl Session {
-    pub(crate) fn new(stored: bool) -> Self {
+    pub(crate) fn new(stored: bool, begun: Moment) -> Self {
         Self {
             always_stored: stored,
+            begun,
             ..Self::default()
         }
     }
@@ -145,7 +148,7 @@ impl Session {
     /// It goes on, but nobody knows with what in it.
     pub(crate) fn begin_after_doubt(&mut self, now: Moment) {
         let subscriptions = core::mem::take(&mut self.subscriptions);
-        *self = Self::new(false);
+        *self = Self::new(false, now);
         self.clear_since = now.index;
         self.subscriptions = subscriptions
             .into_iter()

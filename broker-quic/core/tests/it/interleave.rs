@@ -1,6 +1,6 @@
 //! The seams of a call: who listens is asked between its steps, and hears of locks that are held over a seam.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::thread;
@@ -14,11 +14,11 @@ use quince_core::{
     Config, Connection, ConnectionId, FlowId, Hub, Interleave, Output, Principal, Seam, Time,
 };
 
-/// Stops the first call that comes to `seam` until it is told to go on; reports contention.
+/// Stops whoever comes to `seam` at the time that `countdown` says, until it is told to go on; reports contention.
 #[derive(Debug)]
 struct Gate {
     seam: Seam,
-    armed: AtomicBool,
+    countdown: AtomicUsize,
     stopped: Sender<()>,
     go_on: Mutex<Receiver<()>>,
     contended: Sender<()>,
@@ -26,7 +26,12 @@ struct Gate {
 
 impl Interleave for Gate {
     fn at(&self, seam: Seam) {
-        if seam == self.seam && self.armed.swap(false, Ordering::AcqRel) {
+        let counts = |left: usize| left.checked_sub(1);
+        let left = (seam == self.seam).then(|| {
+            self.countdown
+                .fetch_update(Ordering::AcqRel, Ordering::Acquire, counts)
+        });
+        if left == Some(Ok(1)) {
             self.stopped.send(()).expect("the test waits");
             self.go_on.lock().expect("whole").recv().expect("told");
         }
@@ -68,14 +73,18 @@ fn dial(hub: &Arc<Hub>, number: u64) -> Connection {
 }
 
 fn subscribe(connection: &mut Connection) {
+    subscribe_to(connection, "t", QoS::AtMostOnce);
+}
+
+fn subscribe_to(connection: &mut Connection, filter: &str, qos: QoS) {
     let mut list = SubscriptionList::new();
     let options = SubscriptionOptions {
-        qos: QoS::AtMostOnce,
+        qos,
         no_local: false,
         retain_as_published: false,
         retain_handling: RetainHandling::SendAtSubscribe,
     };
-    list.push("t", options);
+    list.push(filter, options);
     send(
         connection,
         &Packet::Subscribe(Subscribe {
@@ -87,14 +96,18 @@ fn subscribe(connection: &mut Connection) {
 }
 
 fn publish(connection: &mut Connection, payload: &[u8], retain: bool) {
+    publish_at(connection, QoS::AtMostOnce, payload, retain);
+}
+
+fn publish_at(connection: &mut Connection, qos: QoS, payload: &[u8], retain: bool) {
     send(
         connection,
         &Packet::Publish(Publish {
             dup: false,
-            qos: QoS::AtMostOnce,
+            qos,
             retain,
             topic: "t",
-            packet_id: None,
+            packet_id: PacketId::new(7).filter(|_| qos > QoS::AtMostOnce),
             properties: Properties::EMPTY,
             payload,
         }),
@@ -118,12 +131,16 @@ struct Stage {
 }
 
 fn stage(seam: Seam) -> Stage {
+    stage_at(seam, 1)
+}
+
+fn stage_at(seam: Seam, countdown: usize) -> Stage {
     let (stopped, is_stopped) = channel();
     let (go_on, told) = channel();
     let (contended, is_contended) = channel();
     let gate = Gate {
         seam,
-        armed: AtomicBool::new(true),
+        countdown: AtomicUsize::new(countdown),
         stopped,
         go_on: Mutex::new(told),
         contended,
@@ -169,4 +186,30 @@ fn who_waits_for_a_lock_that_is_held_over_a_seam_says_so() {
     let mut reader = dial(&stage.hub, 3);
     subscribe(&mut reader);
     assert!(has(&mut reader, b"second"));
+}
+
+#[test]
+fn a_message_for_a_shared_subscription_outlives_the_member_chosen_for_it() {
+    for qos in [QoS::AtLeastOnce, QoS::ExactlyOnce] {
+        // One of the two is the one chosen.
+        for leaves_first in [true, false] {
+            // A publish comes to the seam once to make room and once to push.
+            let stage = stage_at(Seam::Push, 2);
+            let (mut leaves, mut stays) = (dial(&stage.hub, 1), dial(&stage.hub, 2));
+            if !leaves_first {
+                core::mem::swap(&mut leaves, &mut stays);
+            }
+            for member in [&mut leaves, &mut stays] {
+                subscribe_to(member, "$share/g/t", qos);
+            }
+            let mut publisher = dial(&stage.hub, 3);
+            thread::scope(|scope| {
+                scope.spawn(|| publish_at(&mut publisher, qos, b"between", false));
+                stage.stopped.recv().expect("stopped");
+                leaves.transport_closed(Time::ZERO);
+                stage.go_on.send(()).expect("listens");
+            });
+            assert!(has(&mut stays, b"between"), "{qos:?} {leaves_first}");
+        }
+    }
 }

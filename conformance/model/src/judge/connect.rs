@@ -193,10 +193,10 @@ impl Judge {
                 ),
             );
         }
+        self.accept(&name, connection, present);
         if present {
             self.cancel_wills(&name, connection);
         }
-        self.accept(&name, connection, present);
         Ok(())
     }
 
@@ -215,7 +215,7 @@ impl Judge {
             }
             client.session.always_stored &= stored;
         } else {
-            let older = core::mem::replace(&mut client.session, Session::new(stored));
+            let older = core::mem::replace(&mut client.session, Session::new(stored, link.connect));
             client.by_packet_id.clear();
             let shared = older.subscriptions.into_iter();
             for one in shared.filter(|one| one.is_shared()) {

@@ -38,12 +38,16 @@ impl Judge {
     /// The Session went on: wills that wait for their delay are not published any more [MQTT5-3.1.3-9].
     pub(super) fn cancel_wills(&mut self, name: &str, connection: u64) {
         let now = self.now.time;
-        let links = self
-            .clients
-            .get(name)
-            .map_or_else(Vec::new, |client| client.links.clone());
+        let Some(client) = self.clients.get(name) else {
+            return;
+        };
+        let (links, begun) = (client.links.clone(), client.session.begun);
         for number in links.into_iter().filter(|number| *number != connection) {
             let link = &self.links[&number];
+            if link.connect < begun {
+                // Its Session has ended, and that published its will.
+                continue;
+            }
             let in_time = match link.end {
                 None => !link.excused && !link.may_time_out(now, self.bounds.patience),
                 Some(_) => false,

@@ -142,3 +142,20 @@ fn what_a_member_left_over_goes_to_another() {
          2< pub t x qos=1 id=1\n2> puback 1\nfinish",
     );
 }
+
+#[test]
+fn a_session_that_ended_sends_its_will_though_a_newer_one_goes_on() {
+    let script = |second: &str| {
+        format!(
+            "1> connect s\n1< connack\n1> sub 1 t qos=1\n1< suback 1 1
+             2> connect w expiry=99 will=t:w delay=10\n2< connack
+             {second}
+             4> connect w expiry=99\n4< connack present\n1< pub t w qos=1 id=1"
+        )
+    };
+    right(&script("3> connect w expiry=99 clean\n3< connack"));
+    wrong(
+        Rule::Will,
+        &script("3> connect w expiry=99\n3< connack present"),
+    );
+}
