@@ -19,7 +19,8 @@ use crate::connection::{
 };
 use crate::hub::Hub;
 use crate::identifier::{ConnectionId, FlowId};
-use crate::policy::{Policy, Principal};
+use crate::image::Image;
+use crate::policy::{AllowAll, Policy, Principal};
 use crate::time::Time;
 
 /// Answers an authentication request, or leaves it open (`None`) for [`VirtualBroker::answer`].
@@ -86,6 +87,16 @@ impl VirtualBroker {
     #[must_use]
     pub fn with_policy(config: Config, policy: Arc<dyn Policy>) -> Self {
         Self::with_hub(Hub::with_policy(config, policy))
+    }
+
+    /// The broker that made the records of `image`, started again at `now`.
+    #[must_use]
+    pub fn recover(config: Config, image: &Image, now: Time) -> Self {
+        let hub = Hub::recover(config, Arc::new(AllowAll), image, now);
+        let mut broker = Self::with_hub(hub);
+        broker.now = now;
+        broker.hub.handle_timeout(now);
+        broker
     }
 
     fn with_hub(hub: Hub) -> Self {

@@ -6,11 +6,12 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use quince_codec::{Property, PropertyList, QoS};
+use quince_codec::{Properties, Property, PropertyList, QoS};
 
 use crate::fanout::QuotaExceeded;
 use crate::message::{Budget, Charge, Incoming};
 use crate::policy::Identity;
+use crate::position::Position;
 use crate::time::Time;
 
 /// The longest delay, in seconds; EMQX's.
@@ -59,19 +60,40 @@ impl<'a> Destination<'a> {
 /// A message that waits.
 #[derive(Debug)]
 pub(crate) struct Waiting {
-    topic: Box<str>,
-    properties: PropertyList,
-    payload: Box<[u8]>,
-    qos: QoS,
-    retain: bool,
-    expires: Option<Time>,
+    pub(crate) topic: Box<str>,
+    pub(crate) properties: PropertyList,
+    pub(crate) payload: Box<[u8]>,
+    pub(crate) qos: QoS,
+    pub(crate) retain: bool,
+    pub(crate) expires: Option<Time>,
     pub(crate) publisher: Identity,
     /// Picks the members of shared subscriptions.
     pub(crate) turn: u64,
-    _charge: Charge,
+    pub(crate) _charge: Charge,
+}
+
+/// A message that waits, and the record that stored it.
+#[derive(Clone, Debug)]
+pub(crate) struct Entry {
+    pub(crate) waiting: Arc<Waiting>,
+    pub(crate) record: Option<u64>,
 }
 
 impl Waiting {
+    /// Bytes that a message of these parts occupies.
+    pub(crate) fn size(
+        topic: &str,
+        properties: Properties<'_>,
+        payload: &[u8],
+        publisher: &Identity,
+    ) -> usize {
+        size_of::<Self>()
+            + topic.len()
+            + properties.raw().len()
+            + payload.len()
+            + publisher.client_id.len()
+    }
+
     /// The message as it is published at `now`, by way of `properties`; `None` when it has expired.
     pub(crate) fn incoming<'a>(
         &'a self,
@@ -103,7 +125,7 @@ impl Waiting {
 /// All messages that wait. See the module.
 #[derive(Debug)]
 pub(crate) struct Delayed {
-    waiting: Mutex<BTreeMap<(Time, u64), Waiting>>,
+    waiting: Mutex<BTreeMap<(Time, u64), Entry>>,
     limit: usize,
 }
 
@@ -115,7 +137,7 @@ impl Delayed {
         }
     }
 
-    fn waiting(&self) -> MutexGuard<'_, BTreeMap<(Time, u64), Waiting>> {
+    fn waiting(&self) -> MutexGuard<'_, BTreeMap<(Time, u64), Entry>> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -128,21 +150,23 @@ impl Delayed {
         self.waiting().keys().next().map(|(at, _)| *at)
     }
 
-    /// Keeps a copy of `incoming` until `at`. Says whether it is now the first one due.
+    /// Keeps a copy of `incoming` until `at`, and makes its record by `record`. Says whether it is now the first one due,
+    /// and the position behind its record.
     pub(crate) fn keep(
         &self,
         budget: &Arc<Budget>,
-        now: Time,
-        at: Time,
+        (now, at): (Time, Time),
         incoming: &Incoming<'_>,
         by: (Identity, u64),
-    ) -> Result<bool, QuotaExceeded> {
+        record: impl FnOnce(&Arc<Waiting>) -> Position,
+    ) -> Result<(bool, Position), QuotaExceeded> {
         let (publisher, turn) = by;
-        let bytes = size_of::<Waiting>()
-            + incoming.topic.len()
-            + incoming.properties.raw().len()
-            + incoming.payload.len()
-            + publisher.client_id.len();
+        let bytes = Waiting::size(
+            incoming.topic,
+            incoming.properties,
+            incoming.payload,
+            &publisher,
+        );
         let mut waiting = self.waiting();
         if waiting.len() >= self.limit {
             return Err(QuotaExceeded);
@@ -155,7 +179,7 @@ impl Delayed {
                 properties.push(property);
             }
         }
-        let message = Waiting {
+        let message = Arc::new(Waiting {
             topic: Box::from(incoming.topic),
             properties,
             payload: Box::from(incoming.payload),
@@ -168,14 +192,20 @@ impl Delayed {
             publisher,
             turn,
             _charge: charge,
+        });
+        // The record is made under this lock: whoever takes the message makes the next one.
+        let position = record(&message);
+        let message = Entry {
+            waiting: message,
+            record: (position > Position::START).then(|| position.records()),
         };
         let is_first = waiting.keys().next().is_none_or(|(first, _)| at < *first);
         insert_last(&mut waiting, at, message);
-        Ok(is_first)
+        Ok((is_first, position))
     }
 
     /// Takes the first message that is due by `now`.
-    pub(crate) fn take(&self, now: Time) -> Option<(Time, Waiting)> {
+    pub(crate) fn take(&self, now: Time) -> Option<(Time, Entry)> {
         let mut waiting = self.waiting();
         let first = waiting.first_entry().filter(|first| first.key().0 <= now)?;
         let at = first.key().0;
@@ -183,13 +213,20 @@ impl Delayed {
     }
 
     /// Puts one back that could not be published at `at`.
-    pub(crate) fn put_back(&self, at: Time, message: Waiting) {
+    pub(crate) fn put_back(&self, at: Time, message: Entry) {
         insert_last(&mut self.waiting(), at.plus_secs(NEXT_ATTEMPT), message);
     }
 }
 
+impl Delayed {
+    /// Keeps what a store held.
+    pub(crate) fn restore(&self, at: Time, message: Entry) {
+        insert_last(&mut self.waiting(), at, message);
+    }
+}
+
 /// Messages of one instant keep the order in which they came.
-fn insert_last(waiting: &mut BTreeMap<(Time, u64), Waiting>, at: Time, message: Waiting) {
+fn insert_last(waiting: &mut BTreeMap<(Time, u64), Entry>, at: Time, message: Entry) {
     let last = waiting
         .range((at, 0)..=(at, u64::MAX))
         .next_back()

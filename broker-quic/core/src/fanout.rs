@@ -11,6 +11,7 @@ use crate::mailbox::{Reservation, WhenFull};
 use crate::message::{Delivery, Incoming, Message};
 use crate::policy::{Action, Identity, InForce, Principal};
 use crate::position::Position;
+use crate::record::{Change, DeliveryId, Origin, Publication, Queued, Retention};
 use crate::retained::Shard;
 use crate::routes::{Matches, Routes, Subscriber, SubscriberKey};
 use crate::time::Time;
@@ -24,7 +25,10 @@ pub(crate) struct Publisher<'a> {
     pub(crate) in_force: &'a InForce,
     /// Picks the members of shared subscriptions.
     pub(crate) turn: u64,
-    /// Deliveries leave when the log is durable up to here: the record of a QoS 2 message's identifier.
+    /// What the publish uses up, in its record. The deliveries of a QoS 2 message whose identifier is stored leave when that
+    /// record is durable.
+    pub(crate) origin: Origin,
+    /// Deliveries leave when the log is durable up to here.
     pub(crate) after: Position,
 }
 
@@ -37,6 +41,7 @@ impl<'a> Publisher<'a> {
             principal: &ANONYMOUS,
             in_force,
             turn: 0,
+            origin: Origin::Nothing,
             after: Position::START,
         }
     }
@@ -101,6 +106,7 @@ impl<'a> Target<'a> {
             after: publisher.after,
             authorized: publisher.in_force.epoch,
             shared: self.subscriber.shared.clone(),
+            id: None,
         }
     }
 }
@@ -155,40 +161,36 @@ impl Hub {
         if !matched && shard.is_none() {
             return Ok(Published {
                 matched,
-                after: Position::START,
+                after: self.use_up(publisher.origin),
             });
         }
         let retained_by = incoming.retain.then(|| publisher.identity()).flatten();
         let Some(message) = Message::copy(&self.budget, incoming, retained_by, now) else {
             // QoS 0 may be lost; the others are the publisher's until they are acknowledged.
-            return unless_droppable(
-                incoming.qos,
-                Published {
+            return if incoming.qos == QoS::AtMostOnce {
+                Ok(Published {
                     matched,
-                    after: Position::START,
-                },
-            );
+                    after: self.use_up(publisher.origin),
+                })
+            } else {
+                Err(QuotaExceeded)
+            };
         };
         self.interleaving.at(Seam::Push);
-        let planned =
+        let mut planned =
             plan(targets, &matches, incoming, publisher, &message).ok_or(QuotaExceeded)?;
-        let mut after = Position::START;
-        if let Some(shard) = shard {
-            match retain(shard, &message) {
-                Ok(()) => after = self.log.append(),
-                Err(QuotaExceeded) if incoming.qos == QoS::AtMostOnce => {}
-                Err(full) => {
-                    planned.into_iter().for_each(cancel);
-                    return Err(full);
-                }
+        let retention = match shard.map(|shard| retain(shard, &message)) {
+            None => Retention::Untouched,
+            Some(Ok(retention)) => retention,
+            Some(Err(full)) => {
+                planned.into_iter().for_each(cancel);
+                return Err(full);
             }
-        }
+        };
+        let mut after = self.record(&mut planned, retention, publisher.origin, &message);
         let mut missed = Vec::new();
         for planned in planned {
-            match self.push(planned) {
-                Ok(record) => after = after.max(record),
-                Err(delivery) => missed.push(delivery),
-            }
+            missed.extend(self.push(planned).err());
         }
         // A member of a shared subscription whose Session has ended since it was chosen never had the message: another
         // one gets it.
@@ -198,8 +200,8 @@ impl Hub {
         Ok(Published { matched, after })
     }
 
-    /// Queues a delivery; gives the position of its record, or the delivery back if its Session has ended meanwhile.
-    fn push(&self, planned: Planned<'_>) -> Result<Position, Delivery> {
+    /// Queues a delivery; gives it back if its Session has ended meanwhile.
+    fn push(&self, planned: Planned<'_>) -> Result<(), Delivery> {
         let Planned {
             subscriber,
             delivery,
@@ -207,37 +209,87 @@ impl Hub {
         } = planned;
         self.interleaving.at(Seam::Push);
         match reservation {
-            Some(reservation) => {
-                let record = self.log.append();
-                subscriber.mailbox.push_reserved(delivery, reservation)?;
-                Ok(record)
-            }
-            None => subscriber
-                .mailbox
-                .push_droppable(delivery)
-                .map(|()| Position::START),
+            Some(reservation) => subscriber.mailbox.push_reserved(delivery, reservation),
+            None => subscriber.mailbox.push_droppable(delivery),
         }
     }
 }
 
 /// Stores, replaces or removes the retained message of a topic [MQTT5-3.3.1-5] [MQTT5-3.3.1-6] [MQTT5-3.3.1-7]
 /// [MQTT3-3.3.1-5] [MQTT3-3.3.1-7] [MQTT3-3.3.1-10] [MQTT3-3.3.1-11].
-fn retain(shard: &mut Shard<'_>, message: &Arc<Message>) -> Result<(), QuotaExceeded> {
-    if message.payload.is_empty() {
-        shard.remove(&message.topic);
-        return Ok(());
-    }
-    if shard.replace(message).is_ok() {
-        return Ok(());
-    }
-    if message.qos == QoS::AtMostOnce {
+fn retain(shard: &mut Shard<'_>, message: &Arc<Message>) -> Result<Retention, QuotaExceeded> {
+    if !message.payload.is_empty() {
+        if shard.replace(message).is_ok() {
+            return Ok(Retention::Kept);
+        }
+        if message.qos > QoS::AtMostOnce {
+            return Err(QuotaExceeded);
+        }
         // It may be forgotten, but what was there before must go.
-        shard.remove(&message.topic);
     }
-    Err(QuotaExceeded)
+    Ok(match shard.remove(&message.topic) {
+        Some(_) => Retention::Removed,
+        None => Retention::Untouched,
+    })
 }
 
 impl Hub {
+    /// Makes the one record of a publish, which names every queue of a stored Session that the message goes to.
+    fn record(
+        &self,
+        planned: &mut [Planned<'_>],
+        retention: Retention,
+        origin: Origin,
+        message: &Arc<Message>,
+    ) -> Position {
+        let kept = planned
+            .iter_mut()
+            .filter(|planned| planned.reservation.is_some());
+        let mut queued = Vec::new();
+        for (place, planned) in (0..).zip(kept) {
+            let session = planned.subscriber.key.0;
+            queued.push(Queued::of(&planned.delivery, session, place));
+        }
+        let after = if queued.is_empty() && retention == Retention::Untouched {
+            self.use_up(origin)
+        } else {
+            self.log.append(|number| {
+                Change::Published(Box::new(Publication {
+                    number,
+                    message: Arc::clone(message),
+                    retention,
+                    queued,
+                    origin,
+                }))
+            })
+        };
+        if after == Position::START {
+            return after;
+        }
+        let mut places = 0..;
+        for planned in planned {
+            if planned.reservation.is_some() {
+                planned.delivery.id = places.next().map(|place| DeliveryId {
+                    record: after.records(),
+                    place,
+                });
+            }
+            if matches!(origin, Origin::Received(_)) {
+                planned.delivery.after = after;
+            }
+        }
+        after
+    }
+
+    /// Makes the record that something stored is used up, and nothing came of it.
+    pub(crate) fn use_up(&self, origin: Origin) -> Position {
+        if origin == Origin::Nothing {
+            Position::START
+        } else {
+            self.log.append(|_| Change::Done(origin))
+        }
+    }
+
     /// Offers a QoS 1 message, whose receiver's Session ended before it acknowledged, to another member of the shared
     /// subscription, as section 4.8.2 advises. At QoS 2 that is forbidden [MQTT5-4.8.2-5].
     pub(crate) fn offer_again(&self, now: Time, orphan: &Delivery) {
@@ -261,6 +313,7 @@ impl Hub {
             qos,
             retain: message.retain,
         };
+        let mut origin = Origin::of_orphan(orphan.id);
         while !message.is_expired(now) {
             let routes = self.routes();
             let groups = receivers(&routes, &message.topic, &in_force).shared;
@@ -271,20 +324,16 @@ impl Hub {
             });
             let chosen = group.and_then(|members| pick(members, &incoming, publisher, message));
             let Some(chosen) = chosen else { break };
+            let mut chosen = [chosen];
+            let record = self.record(&mut chosen, Retention::Untouched, origin, message);
+            let [chosen] = chosen;
             // A Session leaves the snapshot before it takes no more, so that the next turn does not choose it again.
-            if let Ok(record) = self.push(chosen) {
-                return record;
+            match self.push(chosen) {
+                Ok(()) => return record,
+                Err(missed) => origin = Origin::of_orphan(missed.id),
             }
         }
-        Position::START
-    }
-}
-
-fn unless_droppable(qos: QoS, published: Published) -> Result<Published, QuotaExceeded> {
-    if qos == QoS::AtMostOnce {
-        Ok(published)
-    } else {
-        Err(QuotaExceeded)
+        self.use_up(origin)
     }
 }
 

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, VecDeque};
 use quince_codec::PacketId;
 
 use crate::message::Delivery;
+use crate::record::DeliveryId;
 
 /// How far an outgoing QoS 1 or QoS 2 message has come.
 #[derive(Debug)]
@@ -23,13 +24,29 @@ struct InFlight {
     sent: bool,
 }
 
+/// A message that leaves the account of the mailbox.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Settled {
+    pub(crate) bytes: usize,
+    pub(crate) id: Option<DeliveryId>,
+}
+
+impl Settled {
+    pub(crate) fn of(delivery: &Delivery) -> Self {
+        Self {
+            bytes: delivery.allocated(),
+            id: delivery.id,
+        }
+    }
+}
+
 /// What an acknowledgement from the client comes to.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Progress {
     /// The message is done; its bytes leave the account of the mailbox.
-    Done { settle: Option<usize> },
+    Done { settle: Option<Settled> },
     /// PUBREL is due; the message leaves the account of the mailbox if it is still there.
-    Release { settle: Option<usize> },
+    Release { settle: Option<Settled> },
     /// No message in flight has this identifier.
     Unknown,
     /// The message in flight under this identifier does not get this packet.
@@ -111,6 +128,12 @@ impl Flow {
         self.insert(packet_id, Stage::Published(delivery), true);
     }
 
+    /// Puts what a store held in flight, behind what is there already.
+    pub(crate) fn restore(&mut self, packet_id: PacketId, stage: Stage) {
+        self.last_packet_id = packet_id.value();
+        self.insert(packet_id, stage, false);
+    }
+
     fn insert(&mut self, packet_id: PacketId, stage: Stage, sent: bool) {
         let place = self.next_place;
         self.next_place += 1;
@@ -142,7 +165,7 @@ impl Flow {
         match self.find(packet_id).map(|in_flight| &in_flight.stage) {
             None => Progress::Unknown,
             Some(Stage::Published(delivery)) if delivery.qos == qos => {
-                let settle = Some(delivery.allocated());
+                let settle = Some(Settled::of(delivery));
                 self.take(packet_id);
                 Progress::Done { settle }
             }
@@ -156,7 +179,7 @@ impl Flow {
             None => Progress::Unknown,
             Some(Stage::Released) => Progress::Release { settle: None },
             Some(Stage::Published(delivery)) if delivery.qos == quince_codec::QoS::ExactlyOnce => {
-                let settle = Some(delivery.allocated());
+                let settle = Some(Settled::of(delivery));
                 self.take(packet_id);
                 // PUBREL goes out now, so the message counts on this connection from here on.
                 self.insert(packet_id, Stage::Released, true);

@@ -9,14 +9,15 @@ use crate::attach::Slot;
 use quince_codec::{Properties, PropertyList, QoS};
 
 use crate::config::Config;
-use crate::delayed::{Delayed, Destination, Waiting};
+use crate::delayed::{Delayed, Destination, Entry};
 use crate::fanout::{Published, Publisher, QuotaExceeded};
 use crate::figures::{Counters, Figures};
 use crate::identifier::ConnectionId;
 use crate::interleave::{Interleave, Interleaving, Seam};
 use crate::message::{Budget, Incoming};
 use crate::policy::{Action, AllowAll, Identity, InForce, Policy, Subject};
-use crate::position::{Log, Position};
+use crate::position::{Batch, Log, Position};
+use crate::record::{Change, Origin};
 use crate::registry::{Aftermath, DueWill, Registry};
 use crate::retained::Retained;
 use crate::routes::Routes;
@@ -66,9 +67,19 @@ impl Hub {
     /// A broker without connections that asks `policy` about every publish, subscription and delivery.
     #[must_use]
     pub fn with_policy(config: Config, policy: Arc<dyn Policy>) -> Self {
+        let budget = Budget::new(config.buffered_bytes);
+        Self::empty(config, policy, budget, Position::START)
+    }
+
+    pub(crate) fn empty(
+        config: Config,
+        policy: Arc<dyn Policy>,
+        budget: Arc<Budget>,
+        log_end: Position,
+    ) -> Self {
         Self {
-            log: Log::new(config.durability),
-            budget: Budget::new(config.buffered_bytes),
+            log: Log::new(config.durability, log_end),
+            budget,
             retained: Retained::new(config.retained_messages, config.retained_bytes),
             interleaving: Interleaving::default(),
             registry: Mutex::new(Registry::new(config.seed)),
@@ -167,6 +178,18 @@ impl Hub {
     #[must_use]
     pub fn log_end(&self) -> Position {
         self.log.end()
+    }
+
+    /// Takes the records that were made since the last call, in the order of their positions. A driver whose core keeps records
+    /// ([`Durability::Store`](crate::Durability::Store)) takes them soon: they hold their messages.
+    #[must_use]
+    pub fn take_records(&self) -> Batch {
+        self.log.take()
+    }
+
+    /// Sets who is woken when there are records to be taken.
+    pub fn set_record_waker(&self, waker: &Waker) {
+        self.log.set_waker(waker);
     }
 
     /// The store says that the log is durable up to `position`; what waited for that leaves.
@@ -276,25 +299,28 @@ impl Hub {
         };
         let in_force = self.in_force();
         let incoming = due.will.incoming();
-        // The topic was looked at when CONNECT came.
-        let Ok(destination) = Destination::of(incoming.topic) else {
+        let origin = due.record.map_or(Origin::Nothing, Origin::Will);
+        // The topic was looked at when CONNECT came; the right may have gone since.
+        let destination = Destination::of(incoming.topic)
+            .ok()
+            .filter(|to| in_force.authorize(subject, Action::Publish(to.topic)));
+        let Some(destination) = destination else {
+            self.use_up(origin);
             return;
         };
-        // The right may have gone since CONNECT.
-        if !in_force.authorize(subject, Action::Publish(destination.topic)) {
-            return;
-        }
         let publisher = Publisher {
             client_id: &due.client_id,
             principal: &due.principal,
             in_force: &in_force,
             turn: due.turn,
+            origin,
             after: Position::START,
         };
         if self
             .publish_when_due(now, &incoming, destination, publisher)
             .is_err()
         {
+            self.use_up(origin);
             self.counters.dropped_wills.add_one();
         }
     }
@@ -321,38 +347,53 @@ impl Hub {
         };
         let at = now.plus_secs(u64::from(delay));
         let by = (identity, publisher.turn);
-        if self.delayed.keep(&self.budget, now, at, &incoming, by)? {
+        let record = |waiting: &Arc<_>| {
+            self.log.append(|number| Change::Delayed {
+                number,
+                at,
+                waiting: Arc::clone(waiting),
+                origin: publisher.origin,
+            })
+        };
+        let kept = self
+            .delayed
+            .keep(&self.budget, (now, at), &incoming, by, record);
+        let (is_first, after) = kept?;
+        if is_first {
             self.wake_timer();
         }
         Ok(Published {
             // Who will be there to receive it is not known yet.
             matched: true,
-            after: self.log.append(),
+            after,
         })
     }
 
-    fn publish_delayed(&self, at: Time, now: Time, message: Waiting) {
+    fn publish_delayed(&self, at: Time, now: Time, entry: Entry) {
         let in_force = self.in_force();
         let mut properties = PropertyList::new();
-        let Some(incoming) = message.incoming(at, &mut properties) else {
+        let message = Arc::clone(&entry.waiting);
+        let origin = entry.record.map_or(Origin::Nothing, Origin::Delayed);
+        // The right may have gone since it was taken.
+        let incoming = message.incoming(at, &mut properties).filter(|incoming| {
+            in_force.authorize(message.publisher.subject(), Action::Publish(incoming.topic))
+        });
+        let Some(incoming) = incoming else {
+            self.use_up(origin);
             return;
         };
-        let action = Action::Publish(incoming.topic);
-        // The right may have gone since it was taken.
-        if !in_force.authorize(message.publisher.subject(), action) {
-            return;
-        }
         let publisher = Publisher {
             client_id: &message.publisher.client_id,
             principal: &message.publisher.principal,
             in_force: &in_force,
             turn: message.turn,
+            origin,
             after: Position::START,
         };
         // It was acknowledged, so it is not dropped because a receiver has no room at this moment. The next attempt counts from
         // `now`: when this call comes late, trying once for each second slept over would only fail as often.
         if self.publish(at, &incoming, publisher).is_err() {
-            self.delayed.put_back(now, message);
+            self.delayed.put_back(now, entry);
         }
     }
 

@@ -169,6 +169,12 @@ impl Mailbox {
         state.bytes = state.bytes.saturating_add(bytes);
     }
 
+    /// Queues what a store held, whether or not there is room: it was acknowledged.
+    pub(crate) fn restore(&self, delivery: Delivery) {
+        self.charge(delivery.allocated());
+        self.lock().queue.push_back(delivery);
+    }
+
     /// Says whether the Session outlives its network connection.
     pub(crate) fn set_stored(&self, stored: bool) {
         self.lock().stored = stored;
@@ -266,6 +272,7 @@ mod tests {
             after: Position::START,
             authorized: 0,
             shared: None,
+            id: None,
         }
     }
 

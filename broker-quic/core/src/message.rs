@@ -8,6 +8,7 @@ use quince_codec::{Properties, Property, PropertyList, QoS};
 use crate::identifier::FlowId;
 use crate::policy::Identity;
 use crate::position::Position;
+use crate::record::DeliveryId;
 use crate::time::Time;
 
 /// The bytes that all messages of the process may occupy together.
@@ -39,6 +40,17 @@ impl Budget {
             budget: Arc::clone(self),
             bytes,
         })
+    }
+}
+
+impl Budget {
+    /// Takes `bytes` whether or not they are there: for what was acknowledged by an earlier process.
+    pub(crate) fn charge_anyway(self: &Arc<Self>, bytes: usize) -> Charge {
+        self.used.fetch_add(bytes, Ordering::AcqRel);
+        Charge {
+            budget: Arc::clone(self),
+            bytes,
+        }
     }
 }
 
@@ -79,7 +91,7 @@ pub(crate) struct Message {
     pub(crate) expires: Option<Time>,
     /// Who published it, if it is to be retained: it is shown to new subscribers for as long as that one may publish it.
     pub(crate) retained_by: Option<Box<Identity>>,
-    charge: Charge,
+    pub(crate) charge: Charge,
 }
 
 impl Message {
@@ -90,13 +102,12 @@ impl Message {
         retained_by: Option<Identity>,
         now: Time,
     ) -> Option<Arc<Self>> {
-        let bytes = size_of::<Self>()
-            + incoming.topic.len()
-            + incoming.properties.raw().len()
-            + incoming.payload.len()
-            + retained_by.as_ref().map_or(0, |identity| {
-                size_of::<Identity>() + identity.client_id.len()
-            });
+        let bytes = Self::size(
+            incoming.topic,
+            incoming.properties,
+            incoming.payload,
+            retained_by.as_ref(),
+        );
         let charge = budget.charge(bytes)?;
         let mut properties = PropertyList::new();
         for property in incoming.properties.iter() {
@@ -118,6 +129,22 @@ impl Message {
             retained_by: retained_by.map(Box::new),
             charge,
         }))
+    }
+
+    /// Bytes that a message of these parts occupies.
+    pub(crate) fn size(
+        topic: &str,
+        properties: Properties<'_>,
+        payload: &[u8],
+        retained_by: Option<&Identity>,
+    ) -> usize {
+        size_of::<Self>()
+            + topic.len()
+            + properties.raw().len()
+            + payload.len()
+            + retained_by.map_or(0, |identity| {
+                size_of::<Identity>() + identity.client_id.len()
+            })
     }
 
     /// Bytes that this message occupies.
@@ -156,6 +183,8 @@ pub(crate) struct Delivery {
     pub(crate) authorized: u64,
     /// The filter of the shared subscription that it came by.
     pub(crate) shared: Option<Arc<str>>,
+    /// Its name in the store; `None` when it is not there.
+    pub(crate) id: Option<DeliveryId>,
 }
 
 impl Delivery {

@@ -1,6 +1,10 @@
-//! Durability as a position in one log, and who moves it.
+//! Durability as a position in one log, who moves it, and the records that wait to be written there.
 
+use core::task::Waker;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use crate::record::{Change, Record};
 
 /// A place in the log of persistent records. A packet that carries one leaves when the store is durable up to there.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -23,40 +27,96 @@ impl Position {
     }
 }
 
-/// Who says that a record is durable.
+/// Who keeps what must outlive the process.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Durability {
-    /// A record is as durable as it ever gets when it is made.
+    /// Nobody: no records are made, and nothing waits for them.
     #[default]
     Memory,
-    /// A store says so through [`Hub::durable_up_to`](crate::Hub::durable_up_to).
+    /// A store, which takes the records by [`Hub::take_records`](crate::Hub::take_records) and says through
+    /// [`Hub::durable_up_to`](crate::Hub::durable_up_to) how far they are durable.
     Store,
 }
 
-/// The end of the log and how far it is durable.
+/// Records that were made one after the other, on their way to the store.
+#[derive(Debug, Default)]
+pub struct Batch {
+    /// The records, in the order of their positions.
+    pub records: Vec<Record>,
+    /// The position behind the last one.
+    pub end: Position,
+}
+
+#[derive(Debug, Default)]
+struct Pending {
+    records: Vec<Record>,
+    end: u64,
+    waker: Option<Waker>,
+}
+
+/// The end of the log, how far it is durable, and what the store has not taken yet.
 #[derive(Debug)]
 pub(crate) struct Log {
     durability: Durability,
-    appended: AtomicU64,
+    pending: Mutex<Pending>,
     durable: AtomicU64,
 }
 
 impl Log {
-    pub(crate) fn new(durability: Durability) -> Self {
+    /// A log that goes on behind `end`, which is durable.
+    pub(crate) fn new(durability: Durability, end: Position) -> Self {
         Self {
             durability,
-            appended: AtomicU64::new(0),
-            durable: AtomicU64::new(0),
+            pending: Mutex::new(Pending {
+                end: end.0,
+                ..Pending::default()
+            }),
+            durable: AtomicU64::new(end.0),
         }
     }
 
-    /// Makes one record and returns the position behind it.
-    pub(crate) fn append(&self) -> Position {
-        let position = self.appended.fetch_add(1, Ordering::AcqRel) + 1;
-        if self.durability == Durability::Memory {
-            self.durable.fetch_max(position, Ordering::AcqRel);
+    fn pending(&self) -> MutexGuard<'_, Pending> {
+        self.pending.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether records are made at all.
+    pub(crate) fn is_kept(&self) -> bool {
+        self.durability == Durability::Store
+    }
+
+    /// Makes one record, from its own number, and returns the position behind it.
+    ///
+    /// A record is made before the change that it tells of can be seen by anybody whose records build on it.
+    pub(crate) fn append(&self, change: impl FnOnce(u64) -> Change) -> Position {
+        if !self.is_kept() {
+            return Position::START;
+        }
+        let (position, waker) = {
+            let mut pending = self.pending();
+            pending.end += 1;
+            let position = pending.end;
+            pending.records.push(Record(change(position)));
+            // Whoever was woken takes everything.
+            let is_first = pending.records.len() == 1;
+            (position, pending.waker.clone().filter(|_| is_first))
+        };
+        if let Some(waker) = waker {
+            waker.wake();
         }
         Position(position)
+    }
+
+    /// Takes what was appended since the last call.
+    pub(crate) fn take(&self) -> Batch {
+        let mut pending = self.pending();
+        Batch {
+            records: core::mem::take(&mut pending.records),
+            end: Position(pending.end),
+        }
+    }
+
+    pub(crate) fn set_waker(&self, waker: &Waker) {
+        self.pending().waker = Some(waker.clone());
     }
 
     pub(crate) fn durable(&self) -> Position {
@@ -64,7 +124,7 @@ impl Log {
     }
 
     pub(crate) fn end(&self) -> Position {
-        Position(self.appended.load(Ordering::Acquire))
+        Position(self.pending().end)
     }
 
     pub(crate) fn set_durable(&self, position: Position) {

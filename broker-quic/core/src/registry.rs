@@ -13,15 +13,18 @@ use crate::mailbox::Mailbox;
 use crate::message::Delivery;
 use crate::policy::Principal;
 use crate::position::Position;
+use crate::record::Change;
 use crate::routes::{Route, Subscriber};
 use crate::seed::Seed;
-use crate::session::{NEVER, Session, Subscription, Will};
+use crate::session::{NEVER, Session, SessionWill, Subscription, Will};
 use crate::time::Time;
 
 /// A Will Message whose time has come; published when the registry is unlocked.
 #[derive(Debug)]
 pub(crate) struct DueWill {
-    pub(crate) will: Will,
+    pub(crate) will: Arc<Will>,
+    /// The record that stored it.
+    pub(crate) record: Option<u64>,
     pub(crate) client_id: Arc<str>,
     pub(crate) principal: Principal,
     pub(crate) turn: u64,
@@ -206,10 +209,21 @@ impl Registry {
             return;
         };
         let waiting = waiting.take();
-        if session.will.as_ref().is_some_and(|will| will.delay == 0) {
-            take_will(&mut session, aftermath);
-        }
         let stored = session.is_stored();
+        let ends = (session.expiry != NEVER).then(|| now.plus_secs(u64::from(session.expiry)));
+        let delay = session.will.as_ref().map(|will| will.will.delay);
+        let will = delay.map(|delay| now.plus_secs(u64::from(delay)));
+        if stored {
+            record(hub, &session, |id| Change::SessionAway {
+                session: id,
+                expiry: session.expiry,
+                ends,
+                will,
+            });
+        }
+        if delay == Some(0) {
+            take_will(hub, &mut session, aftermath);
+        }
         self.set_stored(&client_id, stored);
         if let Some(Waiting { slot, request }) = waiting {
             if request.expiry > 0 && !stored && self.stored >= hub.config.stored_sessions {
@@ -224,11 +238,7 @@ impl Registry {
             self.end(hub, session, aftermath);
             return;
         }
-        let ends = (session.expiry != NEVER).then(|| now.plus_secs(u64::from(session.expiry)));
-        let will = session
-            .will
-            .as_ref()
-            .map(|will| now.plus_secs(u64::from(will.delay)));
+        let will = will.filter(|_| session.will.is_some());
         self.make_dormant(
             hub,
             Dormant {
@@ -253,7 +263,7 @@ impl Registry {
         };
         if dormant.will.is_some_and(|due| due <= at) {
             dormant.will = None;
-            take_will(&mut dormant.session, &mut aftermath);
+            take_will(hub, &mut dormant.session, &mut aftermath);
         }
         if dormant.ends.is_some_and(|ends| ends <= at) {
             self.end(hub, dormant.session, &mut aftermath);
@@ -271,20 +281,18 @@ impl Registry {
         (flow, filter): (FlowId, &Arc<str>),
         subscription: Subscription,
     ) -> Position {
-        let subscriber = Subscriber {
-            key: session.key(flow),
-            client_id: Arc::clone(&session.client_id),
-            principal: session.principal.clone(),
-            mailbox: Arc::clone(&session.mailbox),
-            options: subscription.options,
-            identifier: subscription.identifier,
-            shared: Route::of(filter).share.map(|_| Arc::clone(filter)),
-        };
-        hub.change_routes(|routes| routes.insert(filter, subscriber));
+        // Before the snapshot, so that no message for the subscription has a record before it.
+        let position = record(hub, session, |id| Change::Subscribed {
+            session: id,
+            flow,
+            filter: Arc::clone(filter),
+            subscription,
+        });
+        route(hub, session, (flow, filter), subscription);
         session
             .subscriptions
             .insert((flow, Arc::clone(filter)), subscription);
-        record_if(hub, session.is_stored())
+        position
     }
 
     /// Takes a subscription out of the snapshot; `None` when the Session does not have it.
@@ -301,7 +309,11 @@ impl Registry {
             .cursors
             .retain(|cursor| cursor.flow != flow || cursor.filter != filter);
         hub.change_routes(|routes| routes.remove(&filter, session.key(flow)));
-        Some(record_if(hub, session.is_stored()))
+        Some(record(hub, session, |id| Change::Unsubscribed {
+            session: id,
+            flow,
+            filter,
+        }))
     }
 
     /// Makes a Session under a Client Identifier that has none.
@@ -323,7 +335,14 @@ impl Registry {
         };
         self.entries.insert(Arc::clone(&request.client_id), entry);
         self.set_stored(&request.client_id, session.is_stored());
-        let after = after.max(record_if(hub, session.is_stored()));
+        session.is_recorded = session.is_stored() && hub.log.is_kept();
+        let began = record(hub, &session, |id| Change::SessionBegan {
+            session: id,
+            client_id: Arc::clone(&session.client_id),
+            principal: session.principal.clone(),
+            expiry: session.expiry,
+        });
+        let after = after.max(began);
         Attached {
             session: Box::new(session),
             present: false,
@@ -340,11 +359,10 @@ impl Registry {
         request: &AttachRequest,
         aftermath: &mut Aftermath,
     ) -> Attached {
-        let was_stored = session.is_stored();
-        if request.clean_start || !was_stored {
+        if request.clean_start || !session.is_stored() {
             // A Session that ends here sends its will whatever the delay.
-            self.end(hub, session, aftermath);
-            return self.create(hub, request, record_if(hub, was_stored));
+            let ended = self.end(hub, session, aftermath);
+            return self.create(hub, request, ended);
         }
         // The Session goes on before the Will Delay Interval has passed [MQTT5-3.1.3-9].
         session.will = None;
@@ -354,16 +372,27 @@ impl Registry {
         if let Some(entry) = self.entries.get_mut(&request.client_id) {
             entry.owner = Owner::Connection { waiting: None };
         }
+        let after = if session.is_stored() {
+            record(hub, &session, |id| Change::SessionResumed {
+                session: id,
+                principal: session.principal.clone(),
+                expiry: session.expiry,
+            })
+        } else {
+            let forgotten = record(hub, &session, |id| Change::SessionForgotten { session: id });
+            session.is_recorded = false;
+            forgotten
+        };
         Attached {
             session,
             present: true,
-            after: record_if(hub, true),
+            after,
         }
     }
 
-    /// Ends a Session that nobody owns.
-    fn end(&mut self, hub: &Hub, mut session: Box<Session>, aftermath: &mut Aftermath) {
-        take_will(&mut session, aftermath);
+    /// Ends a Session that nobody owns. The position is that of its record.
+    fn end(&mut self, hub: &Hub, mut session: Box<Session>, aftermath: &mut Aftermath) -> Position {
+        take_will(hub, &mut session, aftermath);
         self.set_stored(&session.client_id, false);
         self.entries.remove(&session.client_id);
         hub.change_routes(|routes| {
@@ -371,7 +400,7 @@ impl Registry {
                 routes.remove(filter, session.key(*flow));
             }
         });
-        record_if(hub, session.is_stored());
+        let ended = record(hub, &session, |id| Change::SessionEnded { session: id });
         let waiting = session.mailbox.close();
         let in_flight = session
             .flows
@@ -382,6 +411,41 @@ impl Registry {
         aftermath
             .orphans
             .extend(in_flight.chain(waiting).filter(is_orphan));
+        ended
+    }
+
+    /// Takes in a Session that a store held.
+    pub(crate) fn restore(
+        &mut self,
+        hub: &Hub,
+        session: Box<Session>,
+        (ends, will): (Option<Time>, Option<Time>),
+    ) {
+        for ((flow, filter), subscription) in &session.subscriptions {
+            route(hub, &session, (*flow, filter), *subscription);
+        }
+        self.next_session = self.next_session.max(session.id.0 + 1);
+        let entry = Entry {
+            principal: session.principal.clone(),
+            mailbox: Arc::clone(&session.mailbox),
+            stored: false,
+            owner: Owner::Connection { waiting: None },
+        };
+        self.entries.insert(Arc::clone(&session.client_id), entry);
+        self.set_stored(&session.client_id, true);
+        self.make_dormant(
+            hub,
+            Dormant {
+                session,
+                ends,
+                will,
+            },
+        );
+    }
+
+    /// Numbers Sessions behind `last` from now on.
+    pub(crate) fn begin_behind(&mut self, last: u64) {
+        self.next_session = self.next_session.max(last + 1);
     }
 
     fn make_dormant(&mut self, hub: &Hub, dormant: Dormant) {
@@ -425,18 +489,44 @@ impl Registry {
     }
 }
 
-fn record_if(hub: &Hub, stored: bool) -> Position {
-    if stored {
-        hub.log.append()
+/// Makes a record about a Session that the store knows.
+fn record(hub: &Hub, session: &Session, change: impl FnOnce(SessionId) -> Change) -> Position {
+    if session.is_recorded {
+        hub.log.append(|_| change(session.id))
     } else {
         Position::START
     }
 }
 
-fn take_will(session: &mut Session, aftermath: &mut Aftermath) {
-    if let Some(will) = session.will.take() {
+/// Puts a subscription into the snapshot.
+fn route(
+    hub: &Hub,
+    session: &Session,
+    (flow, filter): (FlowId, &Arc<str>),
+    subscription: Subscription,
+) {
+    let subscriber = Subscriber {
+        key: session.key(flow),
+        client_id: Arc::clone(&session.client_id),
+        principal: session.principal.clone(),
+        mailbox: Arc::clone(&session.mailbox),
+        options: subscription.options,
+        identifier: subscription.identifier,
+        shared: Route::of(filter).share.map(|_| Arc::clone(filter)),
+    };
+    hub.change_routes(|routes| routes.insert(filter, subscriber));
+}
+
+fn take_will(hub: &Hub, session: &mut Session, aftermath: &mut Aftermath) {
+    if let Some(SessionWill {
+        will,
+        record: number,
+    }) = session.will.take()
+    {
+        record(hub, session, |id| Change::WillDue { session: id });
         aftermath.wills.push(DueWill {
             will,
+            record: number,
             client_id: Arc::clone(&session.client_id),
             principal: session.principal.clone(),
             turn: session.turn,

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use quince_codec::{PropertyList, QoS, SubscriptionOptions};
+use quince_codec::{Properties, PropertyList, QoS, SubscriptionOptions};
 
 use crate::flow::Flow;
 use crate::identifier::{FlowId, SessionId};
@@ -32,6 +32,11 @@ pub(crate) struct Will {
 }
 
 impl Will {
+    /// Bytes that a will of these parts occupies.
+    pub(crate) fn size(topic: &str, properties: Properties<'_>, payload: &[u8]) -> usize {
+        size_of::<Self>() + topic.len() + payload.len() + properties.raw().len()
+    }
+
     /// The message as it is published; its Message Expiry Interval starts then.
     pub(crate) fn incoming(&self) -> Incoming<'_> {
         Incoming {
@@ -42,6 +47,13 @@ impl Will {
             retain: self.retain,
         }
     }
+}
+
+/// The Will Message of a Session, and the record that stored it.
+#[derive(Clone, Debug)]
+pub(crate) struct SessionWill {
+    pub(crate) will: Arc<Will>,
+    pub(crate) record: Option<u64>,
 }
 
 /// A subscription as its Session knows it.
@@ -63,10 +75,12 @@ pub(crate) struct Session {
     pub(crate) cursors: VecDeque<Cursor>,
     /// Session Expiry Interval in seconds; [`NEVER`] has no end.
     pub(crate) expiry: u32,
-    pub(crate) will: Option<Will>,
+    pub(crate) will: Option<SessionWill>,
     pub(crate) principal: Principal,
     /// Counts the publishes of this Session: picks the member of a shared subscription.
     pub(crate) turn: u64,
+    /// Whether the store knows it: what happens to it makes records.
+    pub(crate) is_recorded: bool,
 }
 
 impl Session {
@@ -82,6 +96,7 @@ impl Session {
             will: None,
             principal: Principal::anonymous(),
             turn: 0,
+            is_recorded: false,
         }
     }
 

@@ -154,7 +154,7 @@ impl Room {
         if what == u8::MAX {
             self.broker.shut_down();
         } else {
-            let end = self.broker.hub().log_end();
+            let end = self.broker.hub().take_records().end;
             self.broker.hub().durable_up_to(end);
             self.broker.settle();
         }

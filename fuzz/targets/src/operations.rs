@@ -156,7 +156,7 @@ impl Driver {
             }
             17 => return self.change_flow(u, index),
             18 => {
-                let end = self.hub.log_end();
+                let end = self.hub.take_records().end;
                 self.hub.durable_up_to(end);
             }
             _ if u.ratio(1, 16)? => self.hub.shut_down(now),

@@ -9,12 +9,13 @@ use quince_codec::{
 use super::ending::Ending;
 use super::exchange::Exchange;
 use super::link::{Step, TooLarge};
-use crate::flow::Stage;
+use crate::flow::{Settled, Stage};
 use crate::identifier::FlowId;
 use crate::interleave::Seam;
 use crate::message::{Delivery, Message};
 use crate::policy::Action;
 use crate::position::Position;
+use crate::record::{Change, DeliveryId, Exchanged, Origin, Publication, Queued, Retention};
 
 /// Whether [`Exchange::deliver_next`] may have more to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -125,6 +126,7 @@ impl Exchange<'_> {
             after,
             authorized: 0,
             shared: None,
+            id: None,
         };
         self.session.mailbox.charge(delivery.allocated());
         self.deliver_first_time(delivery);
@@ -134,7 +136,7 @@ impl Exchange<'_> {
     fn deliver_first_time(&mut self, mut delivery: Delivery) {
         // Neither an expired message [MQTT5-3.3.2-5] nor one that the client may not see starts out.
         if delivery.message.is_expired(self.now) || !self.may_receive(&delivery) {
-            self.session.mailbox.settle(delivery.allocated());
+            self.settle(Settled::of(&delivery));
             return;
         }
         if delivery.qos == QoS::AtMostOnce {
@@ -144,12 +146,13 @@ impl Exchange<'_> {
             return;
         }
         let Some(packet_id) = self.session.flow(delivery.flow).free_packet_id() else {
-            self.session.mailbox.settle(delivery.allocated());
+            self.settle(Settled::of(&delivery));
             return;
         };
+        let sent = self.record_sending(&mut delivery, packet_id);
         if delivery.qos == QoS::ExactlyOnce {
-            // The packet identifier is a record of its own.
-            delivery.after = delivery.after.max(self.record());
+            // Sent twice under two identifiers it would arrive twice.
+            delivery.after = delivery.after.max(sent);
         }
         match self.send_publish(&delivery, Some(packet_id), Sending::First) {
             Ok(()) => self
@@ -157,8 +160,39 @@ impl Exchange<'_> {
                 .flow(delivery.flow)
                 .put_in_flight(packet_id, delivery),
             // As if it had been sent and acknowledged [MQTT5-3.1.2-25].
-            Err(TooLarge) => self.session.mailbox.settle(delivery.allocated()),
+            Err(TooLarge) => self.settle(Settled::of(&delivery)),
         }
+    }
+
+    /// Makes the record that a delivery is given a packet identifier; one that came through no queue is stored first.
+    fn record_sending(&self, delivery: &mut Delivery, packet_id: PacketId) -> Position {
+        let session = self.session.id;
+        if delivery.id.is_none() {
+            let stored = self.record(|number| {
+                Change::Published(Box::new(Publication {
+                    number,
+                    message: Arc::clone(&delivery.message),
+                    retention: Retention::Untouched,
+                    queued: vec![Queued::of(delivery, session, 0)],
+                    origin: Origin::Nothing,
+                }))
+            });
+            delivery.id = (stored > Position::START).then(|| DeliveryId {
+                record: stored.records(),
+                place: 0,
+            });
+        }
+        let exchanged = Exchanged {
+            session,
+            flow: delivery.flow,
+            packet_id,
+        };
+        delivery.id.map_or(Position::START, |delivery| {
+            self.record(|_| Change::Sent {
+                exchanged,
+                delivery,
+            })
+        })
     }
 
     /// Whether the client may have this message now, whenever it was queued.
@@ -169,7 +203,7 @@ impl Exchange<'_> {
 
     fn count_as_done(&mut self, packet_id: PacketId, delivery: &Delivery) {
         self.session.flow(self.flow).finish(packet_id, delivery.qos);
-        self.session.mailbox.settle(delivery.allocated());
+        self.settle(Settled::of(delivery));
     }
 
     fn send_publish(

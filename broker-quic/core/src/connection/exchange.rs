@@ -6,12 +6,13 @@ use quince_codec::{Acknowledgement, Disconnect, Packet, PacketId, QoS, ReasonCod
 
 use super::ending::Ending;
 use super::link::{Link, Step};
-use crate::flow::Progress;
+use crate::flow::{Progress, Settled};
 use crate::hub::Hub;
 use crate::identifier::FlowId;
 use crate::outbox::Gate;
 use crate::policy::Action;
 use crate::position::Position;
+use crate::record::{Change, Exchanged};
 use crate::session::Session;
 use crate::time::Time;
 
@@ -68,13 +69,31 @@ impl Exchange<'_> {
         }
     }
 
-    /// Makes a record when the Session is stored.
-    pub(crate) fn record(&self) -> Position {
-        if self.session.is_stored() {
-            self.hub.log.append()
+    /// Makes a record when the store knows the Session.
+    pub(crate) fn record(&self, change: impl FnOnce(u64) -> Change) -> Position {
+        if self.session.is_recorded {
+            self.hub.log.append(change)
         } else {
             Position::START
         }
+    }
+
+    /// A packet identifier of this flow, as records name it.
+    pub(crate) fn exchanged(&self, packet_id: PacketId) -> Exchanged {
+        Exchanged {
+            session: self.session.id,
+            flow: self.flow,
+            packet_id,
+        }
+    }
+
+    /// A delivery is acknowledged or dropped: it leaves the account of the mailbox, and the store.
+    pub(crate) fn settle(&self, settled: Settled) {
+        if let Some(delivery) = settled.id {
+            let session = self.session.id;
+            self.record(|_| Change::Settled { session, delivery });
+        }
+        self.session.mailbox.settle(settled.bytes);
     }
 
     pub(crate) fn send_step(
@@ -88,18 +107,11 @@ impl Exchange<'_> {
         self.link.send_step(step, packet_id, code, gate)
     }
 
-    fn settle(&self, bytes: Option<usize>) {
-        if let Some(bytes) = bytes {
-            self.session.mailbox.settle(bytes);
-        }
-    }
-
     /// PUBACK, or PUBREC with an error.
     fn on_finish(&mut self, ack: &Acknowledgement<'_>, qos: QoS) -> Result<(), Ending> {
         match self.session.flow(self.flow).finish(ack.packet_id, qos) {
             Progress::Done { settle } => {
-                self.record();
-                self.settle(settle);
+                settle.into_iter().for_each(|settled| self.settle(settled));
                 Ok(())
             }
             Progress::Mismatch => Err(Ending::error(ReasonCode::PROTOCOL_ERROR)),
@@ -113,8 +125,12 @@ impl Exchange<'_> {
         }
         match self.session.flow(self.flow).release(ack.packet_id) {
             Progress::Release { settle } => {
-                self.settle(settle);
-                let after = self.record();
+                let exchanged = self.exchanged(ack.packet_id);
+                let after = self.record(|_| Change::Released(exchanged));
+                if let Some(settled) = settle {
+                    // Its record is that of the release.
+                    self.session.mailbox.settle(settled.bytes);
+                }
                 self.send_step(Step::Release, ack.packet_id, ReasonCode::SUCCESS, after)
             }
             Progress::Mismatch => Err(Ending::error(ReasonCode::PROTOCOL_ERROR)),
@@ -131,8 +147,10 @@ impl Exchange<'_> {
     /// PUBREL is answered with PUBCOMP, also for an identifier that is not known [MQTT5-4.3.3-11] [MQTT3-4.3.3-2].
     fn on_pub_rel(&mut self, ack: &Acknowledgement<'_>) -> Result<(), Ending> {
         let known = self.session.flow(self.flow).forget(ack.packet_id);
+        let exchanged = self.exchanged(ack.packet_id);
         let (code, after) = if known {
-            (ReasonCode::SUCCESS, self.record())
+            let after = self.record(|_| Change::Forgotten(exchanged));
+            (ReasonCode::SUCCESS, after)
         } else {
             (ReasonCode::PACKET_IDENTIFIER_NOT_FOUND, Position::START)
         };
@@ -142,7 +160,8 @@ impl Exchange<'_> {
     fn on_pub_comp(&mut self, packet_id: PacketId) -> Result<(), Ending> {
         match self.session.flow(self.flow).complete(packet_id) {
             Progress::Done { .. } => {
-                self.record();
+                let exchanged = self.exchanged(packet_id);
+                self.record(|_| Change::Completed(exchanged));
                 Ok(())
             }
             Progress::Mismatch => Err(Ending::error(ReasonCode::PROTOCOL_ERROR)),

@@ -15,7 +15,9 @@ use crate::delayed::Destination;
 use crate::hub::Hub;
 use crate::outbox::Gate;
 use crate::policy::{Action, InForce, Principal, Subject};
-use crate::session::{NEVER, Session, Will};
+use crate::position::Position;
+use crate::record::Change;
+use crate::session::{NEVER, Session, SessionWill, Will};
 
 /// A CONNECT that is well-formed and within the limits, on its way to CONNACK.
 #[derive(Debug)]
@@ -27,7 +29,7 @@ pub(crate) struct Pending {
     pub(crate) keep_alive: u16,
     keep_alive_limited: bool,
     expiry_limited: bool,
-    will: Option<Will>,
+    will: Option<Arc<Will>>,
     /// What the authenticator has to say with CONNACK.
     pub(crate) authentication_data: Option<Vec<u8>>,
 }
@@ -129,7 +131,7 @@ impl Pending {
             client_id: &self.request.client_id,
             principal: &self.request.principal,
         };
-        let may_publish = |will: &Will| {
+        let may_publish = |will: &Arc<Will>| {
             // What could not be read was refused before.
             Destination::of(&will.topic).is_ok_and(|destination| {
                 in_force.authorize(subject, Action::Publish(destination.topic))
@@ -154,6 +156,15 @@ impl Pending {
             present,
             after,
         } = attached;
+        let will = self.will.clone();
+        let will_record = will.as_ref().filter(|_| session.is_recorded).map(|will| {
+            hub.log.append(|number| Change::WillSet {
+                session: session.id,
+                number,
+                will: Arc::clone(will),
+            })
+        });
+        let after = after.max(will_record.unwrap_or_default());
         let gate = Gate {
             after,
             durable: hub.log.durable(),
@@ -167,7 +178,10 @@ impl Pending {
             // The client's Maximum Packet Size leaves no room for what it must know.
             return Err((Ending::silent(ReasonCode::PACKET_TOO_LARGE), session));
         }
-        session.will = self.will;
+        session.will = will.map(|will| SessionWill {
+            will,
+            record: will_record.map(Position::records),
+        });
         session
             .flows
             .values_mut()
@@ -239,7 +253,7 @@ fn limit_keep_alive(wanted: u16, maximum: Option<u16>) -> u16 {
     }
 }
 
-fn store_will(hub: &Hub, will: &ConnectWill<'_>) -> Result<Will, ReasonCode> {
+fn store_will(hub: &Hub, will: &ConnectWill<'_>) -> Result<Arc<Will>, ReasonCode> {
     if will.topic.split('/').count() > hub.config.topic_levels
         || Destination::of(will.topic).is_err()
     {
@@ -248,14 +262,13 @@ fn store_will(hub: &Hub, will: &ConnectWill<'_>) -> Result<Will, ReasonCode> {
     if will.properties.user_properties().count() > hub.config.user_properties {
         return Err(ReasonCode::QUOTA_EXCEEDED);
     }
-    let bytes =
-        size_of::<Will>() + will.topic.len() + will.payload.len() + will.properties.raw().len();
+    let bytes = Will::size(will.topic, will.properties, will.payload);
     let charge = hub.budget.charge(bytes).ok_or(ReasonCode::QUOTA_EXCEEDED)?;
     let mut properties = PropertyList::new();
     will.properties
         .iter()
         .for_each(|property| properties.push(property));
-    Ok(Will {
+    Ok(Arc::new(Will {
         topic: Box::from(will.topic),
         properties,
         payload: Box::from(will.payload),
@@ -263,5 +276,5 @@ fn store_will(hub: &Hub, will: &ConnectWill<'_>) -> Result<Will, ReasonCode> {
         retain: will.retain,
         delay: will.properties.will_delay_interval().unwrap_or(0),
         _charge: charge,
-    })
+    }))
 }

@@ -15,6 +15,7 @@ use crate::fanout::{Publisher, QuotaExceeded};
 use crate::message::Incoming;
 use crate::policy::Action;
 use crate::position::Position;
+use crate::record::Origin;
 
 impl Exchange<'_> {
     pub(crate) fn on_publish(&mut self, publish: &Publish<'_>) -> Result<Handled, Ending> {
@@ -44,7 +45,7 @@ impl Exchange<'_> {
     }
 
     fn on_at_most_once(&mut self, publish: &Publish<'_>, topic: &str) -> Result<Handled, Ending> {
-        match self.publish(publish, topic, Position::START) {
+        match self.publish(publish, topic, Origin::Nothing) {
             // It has no acknowledgement to say this with.
             Err(Refused::Topic) => Err(Ending::error(ReasonCode::TOPIC_NAME_INVALID)),
             Ok(_) | Err(Refused::NotAuthorized) => Ok(Handled::Done),
@@ -59,7 +60,7 @@ impl Exchange<'_> {
         topic: &str,
         packet_id: PacketId,
     ) -> Result<Handled, Ending> {
-        match self.publish(publish, topic, Position::START) {
+        match self.publish(publish, topic, Origin::Nothing) {
             Ok((code, after)) => self.acknowledge(Step::Ack, packet_id, code, after),
             Err(refused) => self.refuse(Step::Ack, packet_id, refused),
         }
@@ -86,11 +87,16 @@ impl Exchange<'_> {
         if self.link.version == Version::V5_0 && flow.received() >= maximum {
             return Err(Ending::error(ReasonCode::RECEIVE_MAXIMUM_EXCEEDED));
         }
-        let remembered = self.record();
-        match self.publish(publish, topic, remembered) {
+        // The identifier and the message are one record: a crash finds both or neither.
+        let origin = if self.session.is_recorded {
+            Origin::Received(self.exchanged(packet_id))
+        } else {
+            Origin::Nothing
+        };
+        match self.publish(publish, topic, origin) {
             Ok((code, after)) => {
                 self.session.flow(self.flow).remember(packet_id);
-                self.acknowledge(Step::Received, packet_id, code, after.max(remembered))
+                self.acknowledge(Step::Received, packet_id, code, after)
             }
             Err(refused) => self.refuse(Step::Received, packet_id, refused),
         }
@@ -131,7 +137,7 @@ impl Exchange<'_> {
         &mut self,
         publish: &Publish<'_>,
         topic: &str,
-        remembered: Position,
+        origin: Origin,
     ) -> Result<(ReasonCode, Position), Refused> {
         if topic.split('/').count() > self.hub.config.topic_levels {
             return Err(Refused::Topic);
@@ -153,7 +159,8 @@ impl Exchange<'_> {
             principal: &self.session.principal,
             in_force: &self.link.in_force,
             turn: self.session.turn,
-            after: remembered,
+            origin,
+            after: Position::START,
         };
         let published = self
             .hub

@@ -15,6 +15,7 @@ mod mqtt_3_1;
 mod net;
 mod policy;
 mod qos;
+mod recovery;
 mod retain;
 mod session;
 mod shared;
