@@ -6,7 +6,6 @@ use std::sync::Arc;
 use quince_codec::{QoS, ReasonCode};
 
 use crate::attach::{AttachRequest, Attached, Slot};
-use crate::flow::Flow;
 use crate::hub::Hub;
 use crate::identifier::{FlowId, SessionId};
 use crate::mailbox::Mailbox;
@@ -405,7 +404,7 @@ impl Registry {
         let in_flight = session
             .flows
             .into_values()
-            .flat_map(Flow::into_unacknowledged);
+            .flat_map(|flow| flow.into_unacknowledged());
         let is_orphan =
             |delivery: &Delivery| delivery.shared.is_some() && delivery.qos == QoS::AtLeastOnce;
         aftermath

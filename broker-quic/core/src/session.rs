@@ -69,7 +69,8 @@ pub(crate) struct Session {
     pub(crate) id: SessionId,
     pub(crate) client_id: Arc<str>,
     pub(crate) mailbox: Arc<Mailbox>,
-    pub(crate) flows: BTreeMap<FlowId, Flow>,
+    /// Boxed, because a map has room for eleven, and nearly every Session has one.
+    pub(crate) flows: BTreeMap<FlowId, Box<Flow>>,
     pub(crate) subscriptions: BTreeMap<(FlowId, Arc<str>), Subscription>,
     /// Retained messages still to be read for new subscriptions.
     pub(crate) cursors: VecDeque<Cursor>,
@@ -89,7 +90,7 @@ impl Session {
             id,
             client_id,
             mailbox,
-            flows: BTreeMap::from([(FlowId::CONTROL, Flow::default())]),
+            flows: BTreeMap::from([(FlowId::CONTROL, Box::default())]),
             subscriptions: BTreeMap::new(),
             cursors: VecDeque::new(),
             expiry: 0,

@@ -185,7 +185,7 @@ impl Pending {
         session
             .flows
             .values_mut()
-            .for_each(crate::flow::Flow::begin_connection);
+            .for_each(|flow| flow.begin_connection());
         Ok(session)
     }
 
