@@ -1,6 +1,7 @@
 //! Everything in one run: the broker's values, the clients, the network between them, and the schedule over all of it.
 
 mod client;
+mod duel;
 mod finale;
 mod program;
 mod server;
@@ -144,6 +145,8 @@ pub(crate) struct World<'a> {
     capacity: usize,
     /// Whether calls may be overtaken now.
     overtaking: bool,
+    /// How many duels there were.
+    duels: usize,
 }
 
 type Step = Result<(), Failure>;
@@ -180,13 +183,15 @@ impl<'a> World<'a> {
             next_message: 0,
             capacity,
             overtaking: plan.has(Chaos::Overtaking),
+            duels: 0,
         }
     }
 
     /// One step of the schedule.
     pub(crate) fn step(&mut self) -> Step {
         match self.random.below(100) {
-            0..=27 => self.act(),
+            0..=26 => self.act(),
+            27 => self.duel(),
             28..=41 => self.carry(),
             42..=51 => self.some_client_reads(),
             52..=60 => self.some_client_answers(),

@@ -1,11 +1,8 @@
 //! How a run ends: the chaos stops, everybody comes back, and the broker must give all that it owes and keep nothing.
 
-use quince_codec::{
-    Packet, Properties, QoS, RetainHandling, Subscribe, SubscriptionList, SubscriptionOptions,
-    Version,
-};
+use quince_codec::{QoS, RetainHandling, SubscriptionOptions, Version};
 
-use super::client::packet_id;
+use super::duel::DUEL_TOPICS;
 use super::program::TOPICS;
 use super::{Ended, Step, World};
 use crate::device::{Device, Outgoing};
@@ -77,25 +74,13 @@ impl World<'_> {
         self.devices.push(probe);
         let number = self.connect_with(index, true)?;
         self.settle()?;
-        let mut list = SubscriptionList::new();
-        list.push(
-            "#",
-            SubscriptionOptions {
-                qos: QoS::ExactlyOnce,
-                no_local: false,
-                retain_as_published: false,
-                retain_handling: RetainHandling::SendAtSubscribe,
-            },
-        );
-        let id = self.devices[index].packet_id();
-        self.send(
-            number,
-            &Packet::Subscribe(Subscribe {
-                packet_id: packet_id(id)?,
-                properties: Properties::EMPTY,
-                subscriptions: list.as_ref(),
-            }),
-        )?;
+        let options = SubscriptionOptions {
+            qos: QoS::ExactlyOnce,
+            no_local: false,
+            retain_as_published: false,
+            retain_handling: RetainHandling::SendAtSubscribe,
+        };
+        self.subscribe_with(number, &[("#", options)], None)?;
         self.settle()?;
         Ok(number)
     }
@@ -129,7 +114,7 @@ impl World<'_> {
     fn leave(&mut self) -> Step {
         let probe = self.devices.len() - 1;
         if let Some(number) = self.devices[probe].current {
-            for topic in TOPICS {
+            for topic in TOPICS.into_iter().chain(DUEL_TOPICS) {
                 let outgoing = Outgoing {
                     topic,
                     payload: String::new(),

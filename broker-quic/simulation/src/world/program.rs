@@ -23,7 +23,7 @@ const FILTERS: [&str; 10] = [
     "$share/g/a/#",
     "$share/h/c",
 ];
-const QOS: [QoS; 3] = [QoS::AtMostOnce, QoS::AtLeastOnce, QoS::ExactlyOnce];
+pub(super) const QOS: [QoS; 3] = [QoS::AtMostOnce, QoS::AtLeastOnce, QoS::ExactlyOnce];
 
 /// What is no packet, or none that a client may send then.
 const WRONG: [&[u8]; 9] = [
@@ -196,16 +196,14 @@ impl World<'_> {
             return Ok(());
         }
         let is_v5 = self.devices[device].version == Version::V5_0;
-        let mut list = SubscriptionList::new();
-        let mut chosen = Vec::new();
+        let mut chosen: Vec<(&'static str, SubscriptionOptions)> = Vec::new();
         for _ in 0..self.random.between(1, 2) {
             let filter = self.random.pick(&FILTERS);
-            if chosen.contains(&filter) {
+            if chosen.iter().any(|(other, _)| *other == filter) {
                 continue;
             }
-            chosen.push(filter);
             let shared = filter.starts_with("$share/");
-            list.push(
+            chosen.push((
                 filter,
                 SubscriptionOptions {
                     qos: self.random.pick(&QOS),
@@ -222,16 +220,34 @@ impl World<'_> {
                         RetainHandling::SendAtSubscribe
                     },
                 },
-            );
+            ));
         }
+        let identifier = (is_v5 && self.random.chance(40))
+            .then(|| u32::try_from(self.random.between(1, 9)).unwrap_or(1));
+        self.subscribe_with(number, &chosen, identifier)
+    }
+
+    /// Sends SUBSCRIBE.
+    pub(super) fn subscribe_with(
+        &mut self,
+        number: usize,
+        chosen: &[(&'static str, SubscriptionOptions)],
+        identifier: Option<u32>,
+    ) -> Step {
         let mut properties = PropertyList::new();
-        if is_v5 && self.random.chance(40) {
-            let identifier = u32::try_from(self.random.between(1, 9)).unwrap_or(1);
+        if let Some(identifier) = identifier {
             properties.push(Property::SubscriptionIdentifier(identifier));
         }
-        let id = self.devices[device].packet_id();
-        self.devices[device].asking.insert(id);
-        self.devices[device].filters.extend(chosen);
+        let mut list = SubscriptionList::new();
+        for (filter, options) in chosen {
+            list.push(filter, *options);
+        }
+        let device = &mut self.devices[self.wires[number].device];
+        let id = device.packet_id();
+        device.asking.insert(id);
+        device
+            .filters
+            .extend(chosen.iter().map(|(filter, _)| *filter));
         self.send(
             number,
             &Packet::Subscribe(Subscribe {

@@ -132,11 +132,17 @@ impl World<'_> {
         }
     }
 
-    /// One call of a task. `all` takes all that there is, where there is a choice.
+    /// Runs one call of a task, which may be overtaken. `all` takes all that there is, where there is a choice.
     pub(super) fn run(&mut self, number: usize, what: Ready, all: bool) -> Step {
-        let Some(mut task) = self.wires[number].task.take() else {
-            return Ok(());
-        };
+        match self.call(number, what, all) {
+            Some(call) => self.begin(Caller::Connection(number), call),
+            None => Ok(()),
+        }
+    }
+
+    /// A call that a task is about to make; `None` while another one is under way.
+    pub(super) fn call(&mut self, number: usize, what: Ready, all: bool) -> Option<Call<Done>> {
+        let mut task = self.wires[number].task.take()?;
         self.trace
             .note(format_args!("{} {number}: {what:?}", self.now.as_millis()));
         let now = self.now;
@@ -199,7 +205,7 @@ impl World<'_> {
                 }
             }),
         };
-        self.begin(Caller::Connection(number), call)
+        Some(call)
     }
 
     /// Hands bytes to the network; how many.
@@ -292,7 +298,7 @@ impl World<'_> {
         self.take_in(caller, progress)
     }
 
-    fn take_in(&mut self, caller: Caller, progress: Progress<Done>) -> Step {
+    pub(super) fn take_in(&mut self, caller: Caller, progress: Progress<Done>) -> Step {
         match progress {
             Progress::Panicked(message) => Err(Failure::Panicked(message)),
             Progress::Stopped(stopped) => {

@@ -264,7 +264,12 @@ impl Judge {
         };
         let copies = client.session.copies.entry(id).or_default();
         let first = copies.plain + copies.retained == 0;
-        if !again || first {
+        let first_of_its_kind = if publish.retain {
+            copies.retained == 0
+        } else {
+            copies.plain == 0
+        };
+        if !again || first_of_its_kind {
             copies.plain += usize::from(!publish.retain);
             copies.retained += usize::from(publish.retain);
         }

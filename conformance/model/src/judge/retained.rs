@@ -93,15 +93,11 @@ impl Judge {
         Ok(())
     }
 
-    /// The message that a topic certainly held when `client` subscribed, and ever since.
-    fn certain_value(
-        &self,
-        topic: &str,
-        asked: crate::history::Moment,
-    ) -> Option<(MessageId, &Message)> {
+    /// The message that a topic holds certainly at the end, and has held since it was published.
+    fn certain_value(&self, topic: &str) -> Option<(MessageId, &Message)> {
         let (id, value) = self.messages.retained(topic).find(|(_, one)| {
             one.accepted.is_some()
-                && one.done.is_some_and(|done| done < asked)
+                && one.done.is_some()
                 && self.messages.retained(topic).all(|(_, other)| {
                     core::ptr::eq(*one, other)
                         || other.starts.is_none()
@@ -118,10 +114,11 @@ impl Judge {
         keeps.then_some((id, value))
     }
 
-    /// Whoever subscribed has the retained messages that were there.
+    /// Whoever subscribed has the retained messages that were there. One that was published at the same time came the one way
+    /// or the other.
     pub(super) fn judge_retained_owed(&self, name: &str, client: &Client) -> Verdict {
         for one in &client.session.subscriptions {
-            let Some((_, granted)) = one.granted else {
+            let Some((granted_at, granted)) = one.granted else {
                 continue;
             };
             let unconditional =
@@ -133,17 +130,23 @@ impl Judge {
                 if !crate::topic::matches(&one.filter, topic) {
                     continue;
                 }
-                let Some((id, value)) = self.certain_value(topic, one.asked) else {
+                let Some((id, value)) = self.certain_value(topic) else {
                     continue;
                 };
                 let surely_kept = !client.session.predates(value)
                     && value.qos.min(granted) > quince_codec::QoS::AtMostOnce
                     && !(one.options.no_local && value.publisher == name);
+                let before = value.done.is_some_and(|done| done < one.asked);
+                let at_once = value.starts.is_some_and(|starts| starts < granted_at);
                 let came = client
                     .session
                     .copies
                     .get(&id)
-                    .is_some_and(|copies| copies.retained > 0);
+                    .is_some_and(|copies| copies.retained > 0 || (!before && copies.plain > 0));
+                if !before && !at_once {
+                    // It is owed as a message, not as a retained one.
+                    continue;
+                }
                 self.demand(came || !surely_kept, Rule::Retained, || {
                     format!(
                         "{name} subscribed to {:?} and never got the retained {}",

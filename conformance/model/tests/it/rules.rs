@@ -426,6 +426,20 @@ fn a_new_subscription_gets_what_is_retained() {
 }
 
 #[test]
+fn what_is_retained_while_somebody_subscribes_comes_in_one_way_or_the_other() {
+    let at_once = "1> connect s\n1< connack\n2> connect p\n2< connack
+                   1> sub 1 t qos=1\n2> pub t x r qos=1 id=1\n2< puback 1\n1< suback 1 1";
+    for came in ["1< pub t x qos=1 id=1", "1< pub t x r qos=1 id=1"] {
+        beside(
+            Rule::Retained,
+            at_once,
+            "finish",
+            &format!("{came}\n1> puback 1\nfinish"),
+        );
+    }
+}
+
+#[test]
 fn retained_messages_have_one_order() {
     // Two publishers, at once; the subscriber on connection 1 sees y last.
     let seen = pair("qos=1")

@@ -159,3 +159,13 @@ fn a_session_that_ended_sends_its_will_though_a_newer_one_goes_on() {
         &script("3> connect w expiry=99\n3< connack present"),
     );
 }
+
+#[test]
+fn a_retained_delivery_that_comes_again_may_be_the_first_that_is_seen() {
+    right(
+        "1> connect s expiry=9\n1< connack\n1> sub 1 t qos=1\n1< suback 1 1
+         3> connect p\n3< connack\n3> pub t x r qos=1 id=1\n3< puback 1
+         1< pub t x qos=1 id=1\n1> puback 1\n1> sub 2 # qos=1\n1< suback 2 1\n1 aborted
+         2> connect s expiry=9\n2< connack present\n2< pub t x r qos=1 id=2 dup\n2> puback 2\nfinish",
+    );
+}
