@@ -115,6 +115,7 @@ pub(crate) async fn publish(
         .map(|index| load.topic(index))
         .collect();
     let mut in_flight = InFlight::default();
+    let mut over_while_sending = over.clone();
     let mut open = true;
     loop {
         let may_send = open && in_flight.has_room(load.qos);
@@ -124,7 +125,12 @@ pub(crate) async fn publish(
                 Some(message) => {
                     let topic = usize::try_from(message.index).unwrap_or_default() % topics.len();
                     let id = (load.qos > 0).then(|| in_flight.start());
-                    if let Err(error) = send(&mut client, &load, &topics[topic], message, id).await {
+                    // A connection whose path is gone takes no more bytes, and the trial is over all the same.
+                    let sent = tokio::select! {
+                        sent = send(&mut client, &load, &topics[topic], message, id) => sent,
+                        _ = over_while_sending.wait_for(|over| *over) => break,
+                    };
+                    if let Err(error) = sent {
                         published.ended = Some(error);
                         break;
                     }
