@@ -291,6 +291,17 @@ pub const DIFFERENCES: &[Difference] = &[
         &[(Rumqttc, BOTH)],
         (V3_1_1, "10 0e 0004 4d515454 04 82 0000 0000 0000"),
     ),
+    fails(
+        "an empty user name beside a password is lost",
+        Way::Misreads,
+        About::Packet(|packet| {
+            matches!(packet, Packet::Connect(c)
+                if c.user_name == Some("") && c.password.is_some_and(|password| !password.is_empty()))
+        }),
+        "MQTT5 3.1.2.8, MQTT3-3.1.2-19: the flag tells whether it is there",
+        &[(Rumqttc, BOTH)],
+        (V3_1_1, "10 11 0004 4d515454 04 c2 0000 0000 0000 0001 30"),
+    ),
     open(fails(
         "an empty Client Identifier needs Clean Start",
         Way::Refuses,
