@@ -368,6 +368,31 @@ mod tests {
     }
 
     #[test]
+    fn who_knows_the_password_must_still_speak_of_this_exchange() {
+        let mut salted = Key::default();
+        let algorithm = pbkdf2::PBKDF2_HMAC_SHA256;
+        let salt = pencil().salt;
+        pbkdf2::derive(algorithm, four_thousand(), &salt, b"pencil", &mut salted);
+        let client_key = sign(&salted, b"Client Key");
+        let another_header = UNPROVED.replace("biws", "eSws");
+        for (unproved, is_good) in [
+            (UNPROVED, true),
+            (&*another_header, false),
+            ("c=biws,r=rOprNGfwEbeRWgbNEkqO", false),
+        ] {
+            let exchange = begun();
+            let signed = format!("{},{unproved}", exchange.said);
+            let mut proof = sign(&hash(&client_key), signed.as_bytes());
+            for (byte, key) in proof.iter_mut().zip(client_key) {
+                *byte ^= key;
+            }
+            let last = format!("{unproved},p={}", STANDARD.encode(proof));
+            let outcome = exchange.finish(last.as_bytes());
+            assert_eq!(outcome.is_ok(), is_good, "{unproved}");
+        }
+    }
+
+    #[test]
     fn first_messages() {
         let name = |message: &str| First::parse(message.as_bytes()).map(|first| first.name);
         for (message, expected) in [
