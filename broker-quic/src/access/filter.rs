@@ -211,6 +211,7 @@ mod tests {
         assert!(matches("u/%u", "u/alice", Some("alice"), "c"));
         assert!(matches("c/%c/x", "c/c/x", None, "c"));
         assert!(!matches("u/%u", "u/alice", None, "c"));
+        assert!(!matches("u/%u", "u/", None, "c"), "nobody is no empty name");
         for name in ["#", "+", "alice/x", "+/x", "%c", "/"] {
             for topic in ["u/alice", "u/alice/x", "u", "u/x/x", "u/"] {
                 assert!(
