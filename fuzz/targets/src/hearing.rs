@@ -137,7 +137,9 @@ impl Hearing {
                     let version = self.terms.map_or(Version::V5_0, |terms| terms.version);
                     match frame.decode(version) {
                         Ok(packet) => self.say_packet(&packet),
-                        Err(_) => self.babbles = true,
+                        Err(_) if self.terms.is_none() => self.babbles = true,
+                        // It may stay behind a publish that waits for room, and what comes after it be answered first.
+                        Err(_) => {}
                     }
                 }
                 Ok(None) => break,
