@@ -1,20 +1,27 @@
-"""Python's aiomqtt through a running broker: QoS 0, 1, 2, a retained message, a will and a resumed session, in both versions.
+"""Python's aiomqtt through a running broker: every quality of service both ways, retained messages, wills, resumed sessions and
+shared subscriptions, in all three versions and over every transport that it has.
 
-Usage: aiomqtt_exchange.py PORT
+Usage: aiomqtt_exchange.py CAFILE URL...     tcp://, tls://, ws://, wss://
 """
 
 import asyncio
+import os
+import socket
 import sys
+from contextlib import AsyncExitStack
+from urllib.parse import urlsplit
 
 import aiomqtt
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
+import grid
+
 PATIENCE = 10
-VERSIONS = {"3.1.1": aiomqtt.ProtocolVersion.V311, "5.0": aiomqtt.ProtocolVersion.V5}
+VERSIONS = {"3.1": aiomqtt.ProtocolVersion.V31, "3.1.1": aiomqtt.ProtocolVersion.V311, "5.0": aiomqtt.ProtocolVersion.V5}
 
 
-def client(port, version, name, *, keep=False, will=None):
+def client(url, version, name, *, keep=False, will=None):
     options = {}
     if version == "5.0":
         properties = Properties(PacketTypes.CONNECT)
@@ -22,9 +29,14 @@ def client(port, version, name, *, keep=False, will=None):
         options = {"clean_start": not keep, "properties": properties}
     else:
         options = {"clean_session": not keep}
-    will = aiomqtt.Will(will, b"gone", qos=1) if will else None
+    parts = urlsplit(url)
+    if parts.scheme in ("ws", "wss"):
+        options |= {"transport": "websockets", "websocket_path": parts.path}
+    if parts.scheme in ("tls", "wss"):
+        options["tls_params"] = aiomqtt.TLSParameters(ca_certs=CAFILE)
+    options["will"] = aiomqtt.Will(will, b"gone", qos=1) if will else None
     return aiomqtt.Client(
-        "127.0.0.1", port, identifier=name, protocol=VERSIONS[version], will=will, timeout=PATIENCE, **options
+        parts.hostname, parts.port, identifier=name, protocol=VERSIONS[version], timeout=PATIENCE, **options
     )
 
 
@@ -32,8 +44,8 @@ async def following(subscriber):
     return await asyncio.wait_for(anext(aiter(subscriber.messages)), PATIENCE)
 
 
-async def exchange(port, version, prefix):
-    async with client(port, version, f"{prefix}-p") as publisher, client(port, version, f"{prefix}-s") as subscriber:
+async def exchange(url, version, prefix):
+    async with client(url, version, f"{prefix}-p") as publisher, client(url, version, f"{prefix}-s") as subscriber:
         await subscriber.subscribe(f"{prefix}/live/#", qos=2)
         for qos in (0, 1, 2):
             payload = f"at {qos}".encode()
@@ -46,12 +58,19 @@ async def exchange(port, version, prefix):
         assert (message.payload, message.retain) == (b"kept", True), message
 
 
-async def will(port, version, prefix):
-    async with client(port, version, f"{prefix}-w") as watcher:
+async def will(url, version, prefix):
+    async with client(url, version, f"{prefix}-w") as watcher:
         await watcher.subscribe(f"{prefix}/will", qos=2)
-        vanishing = client(port, version, f"{prefix}-v", will=f"{prefix}/will")
+        async with client(url, version, f"{prefix}-d", will=f"{prefix}/will"):
+            pass
+        await watcher.publish(f"{prefix}/will", b"between", qos=1)
+        # Who said goodbye left no will.
+        assert (await following(watcher)).payload == b"between"
+        vanishing = client(url, version, f"{prefix}-v", will=f"{prefix}/will")
         await vanishing.__aenter__()
-        vanishing._client.socket().shutdown(2)
+        # The TCP socket below it, whatever is on top.
+        with socket.socket(fileno=os.dup(vanishing._client.socket().fileno())) as below:
+            below.shutdown(socket.SHUT_RDWR)
         assert (await following(watcher)).payload == b"gone"
         try:
             await vanishing.__aexit__(None, None, None)
@@ -59,22 +78,48 @@ async def will(port, version, prefix):
             pass  # It notices that its connection is gone.
 
 
-async def resume(port, version, prefix):
-    async with client(port, version, f"{prefix}-r", keep=True) as sleeper:
+async def resume(url, version, prefix):
+    async with client(url, version, f"{prefix}-r", keep=True) as sleeper:
         await sleeper.subscribe(f"{prefix}/away", qos=2)
-    async with client(port, version, f"{prefix}-p2") as publisher:
+    async with client(url, version, f"{prefix}-p2") as publisher:
         await publisher.publish(f"{prefix}/away", b"1", qos=1)
         await publisher.publish(f"{prefix}/away", b"2", qos=2)
-    async with client(port, version, f"{prefix}-r", keep=True) as sleeper:
+    async with client(url, version, f"{prefix}-r", keep=True) as sleeper:
         assert [(await following(sleeper)).payload for _ in range(2)] == [b"1", b"2"]
 
 
+async def shared(url, version, prefix):
+    async with AsyncExitStack() as stack:
+        members = []
+        for number in range(2):
+            member = await stack.enter_async_context(client(url, version, f"{prefix}-m{number}"))
+            await member.subscribe(f"$share/group/{prefix}/work", qos=2)
+            # A message after all others on every connection closes the count.
+            await member.subscribe(f"{prefix}/end", qos=2)
+            members.append(member)
+        publisher = await stack.enter_async_context(client(url, version, f"{prefix}-p3"))
+        for number in range(10):
+            await publisher.publish(f"{prefix}/work", str(number).encode(), qos=1)
+        await publisher.publish(f"{prefix}/end", b"end", qos=1)
+        got = []
+        for member in members:
+            while (payload := (await following(member)).payload) != b"end":
+                got.append(int(payload))
+        assert sorted(got) == list(range(10)), got
+
+
+CHECKS = {exchange: grid.CAPABILITIES[:4], will: ["will"], resume: ["resume"], shared: ["shared"]}
+
+
 async def main():
-    port = int(sys.argv[1])
-    for version in VERSIONS:
-        for check in (exchange, will, resume):
-            await check(port, version, f"aiomqtt-{version}-{check.__name__}")
-        print(f"aiomqtt with MQTT {version}: all there")
+    for number, url in enumerate(sys.argv[2:]):
+        for version in VERSIONS:
+            for check, capabilities in CHECKS.items():
+                # 3.1 has no Client Identifiers of more than 23 bytes.
+                await check(url, version, f"aio-{number}-{version}-{check.__name__}")
+                grid.held("aiomqtt", urlsplit(url).scheme, version, capabilities)
+            print(f"aiomqtt over {urlsplit(url).scheme} with MQTT {version}: all there")
 
 
+CAFILE = sys.argv[1]
 asyncio.run(main())

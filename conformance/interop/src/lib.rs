@@ -1,9 +1,10 @@
 //! What every foreign client has to do through our broker, whatever its API, and the daemon that it does it with.
 //!
-//! Needs `QUINCE_BROKER`: the path of the built daemon.
+//! Needs `QUINCE_BROKER`: the path of the built daemon; and `QUINCE_GRID`: the file that collects what held.
 
+use std::fs::OpenOptions;
 use std::future::Future;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Write as _};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
@@ -131,9 +132,30 @@ pub async fn all_is_there<P: Peer>(name: &str, url: &str, version: Version) {
         keep: false,
     };
     exchange::<P>(hello, &prefix).await;
+    held(name, hello, &["QoS 0", "QoS 1", "QoS 2", "retained"]);
     will::<P>(hello, &prefix).await;
+    held(name, hello, &["will"]);
     resume::<P>(hello, &prefix).await;
+    held(name, hello, &["resume"]);
     shared::<P>(hello, &prefix).await;
+    held(name, hello, &["shared"]);
+}
+
+/// Notes cells of the grid that held, in the file that `QUINCE_GRID` names; `grid.py` prints them.
+fn held(name: &str, hello: Hello<'_>, capabilities: &[&str]) {
+    let transport = hello.url.split(':').next().expect("a scheme");
+    let version = match hello.version {
+        Version::V3 => "3.1.1",
+        Version::V5 => "5.0",
+    };
+    let rows = capabilities.iter();
+    let cells: String = rows
+        .map(|capability| format!("{name}\t{transport}\t{version}\t{capability}\n"))
+        .collect();
+    let path = std::env::var_os("QUINCE_GRID").expect("QUINCE_GRID names the file of the grid");
+    let grid = OpenOptions::new().create(true).append(true).open(path);
+    let mut grid = grid.expect("it opens");
+    grid.write_all(cells.as_bytes()).expect("written");
 }
 
 async fn connect<P: Peer>(hello: Hello<'_>, prefix: &str, who: &str) -> P {
