@@ -4,7 +4,7 @@ use std::num::NonZeroU32;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
-use quince_broker::ListenerUrl;
+use quince_broker::{Durable, ListenerUrl};
 
 /// An MQTT broker over TCP, TLS, WebSocket and QUIC.
 ///
@@ -33,8 +33,17 @@ pub(crate) enum Command {
     CheckConfig(CheckConfig),
     /// Print the annotated default configuration
     DefaultConfig,
+    /// Say what a data folder holds, and whether anything is gone; changes nothing
+    Inspect(Inspect),
     /// Set a user's password in a password file, or delete a user
     Passwd(Passwd),
+}
+
+/// Reads the store of a data folder. A broker may be running on it.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct Inspect {
+    /// The data folder
+    pub(crate) directory: PathBuf,
 }
 
 /// Checks a configuration as a start would, and starts nothing.
@@ -99,7 +108,17 @@ pub(crate) struct Serve {
     /// Who may do what, in the form of mosquitto's acl_file
     #[arg(long, value_name = "FILE")]
     pub(crate) acl_file: Option<PathBuf>,
-    /// Keep everything in memory; nothing outlives the process (the only way there is so far)
+    /// Keep Sessions, messages and the broker's own certificate in this folder, so that they outlive the process
+    #[arg(long, value_name = "DIR", conflicts_with = "ephemeral")]
+    pub(crate) data_dir: Option<PathBuf>,
+    /// When something counts as stored: sync (on the medium), batch:MILLISECONDS (on the medium at most so much later), or
+    /// memory (it goes with the process; only the certificate stays)
+    #[arg(long, default_value = "sync", requires = "data_dir")]
+    pub(crate) durability: Durable,
+    /// Start although the store has lost something, with what is left of it
+    #[arg(long, requires = "data_dir")]
+    pub(crate) accept_loss: bool,
+    /// Keep everything in memory; nothing outlives the process (this is what happens without --data-dir)
     #[arg(long)]
     pub(crate) ephemeral: bool,
     /// Let clients in that give neither name nor password, on every listener that does not say otherwise

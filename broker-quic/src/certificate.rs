@@ -1,5 +1,6 @@
 //! The certificate of the TLS and QUIC listeners, with its private key.
 
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use rcgen::{CertificateParams, DistinguishedName, DnType, KeyPair};
@@ -49,20 +50,54 @@ impl Certificate {
     /// # Errors
     /// When the system gives no randomness.
     pub fn ephemeral() -> Result<Self, CertificateError> {
-        let names = ["localhost", "127.0.0.1", "::1"].map(str::to_owned);
-        let mut params = CertificateParams::new(names)?;
-        params.distinguished_name = DistinguishedName::new();
-        params
-            .distinguished_name
-            .push(DnType::CommonName, "quince ephemeral");
-        let key = KeyPair::generate()?;
-        let certificate = params.self_signed(&key)?;
+        let (certificate, key) = make("quince ephemeral")?;
         Ok(Self {
             chain: vec![certificate.der().clone()],
             key: PrivatePkcs8KeyDer::from(key.serialize_der()).into(),
         })
     }
 
+    /// The self-signed certificate of a data folder, which is made at the first start and stays.
+    ///
+    /// # Errors
+    /// When it cannot be read, made or written.
+    pub(crate) fn kept_in(directory: &Path) -> Result<Self, CertificateError> {
+        let (chain, key) = (directory.join("certificate.pem"), directory.join("key.pem"));
+        if chain.exists() {
+            return Self::from_pem_files(&chain, &key);
+        }
+        let (certificate, pair) = make("quince")?;
+        // The certificate comes last: where it is, its key is.
+        write(&key, "private key", &pair.serialize_pem())?;
+        write(&chain, "certificate", &certificate.pem())?;
+        Self::from_pem_files(&chain, &key)
+    }
+}
+
+/// Writes a file of its owner's alone, whole or not at all.
+fn write(file: &Path, what: &'static str, text: &str) -> Result<(), CertificateError> {
+    let written = || {
+        let folder = file.parent().unwrap_or(Path::new("."));
+        let mut temporary = tempfile::NamedTempFile::new_in(folder)?;
+        temporary.write_all(text.as_bytes())?;
+        temporary.as_file().sync_all()?;
+        temporary.persist(file)?;
+        std::fs::File::open(folder)?.sync_all()
+    };
+    written().map_err(|error: std::io::Error| file_error(what, file, error.to_string()))
+}
+
+fn make(name: &str) -> Result<(rcgen::Certificate, KeyPair), CertificateError> {
+    let names = ["localhost", "127.0.0.1", "::1"].map(str::to_owned);
+    let mut params = CertificateParams::new(names)?;
+    params.distinguished_name = DistinguishedName::new();
+    params.distinguished_name.push(DnType::CommonName, name);
+    let key = KeyPair::generate()?;
+    let certificate = params.self_signed(&key)?;
+    Ok((certificate, key))
+}
+
+impl Certificate {
     /// Reads a certificate, its chain behind it, and its private key (PKCS#8, PKCS#1 or SEC1, not
     /// encrypted) in PEM form.
     ///

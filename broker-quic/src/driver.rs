@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 use std::task::{Wake, Waker};
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use quince_codec::ReasonCode;
 use quince_core::{Connection, FlowId, Output, READ_AT_MOST, Time};
@@ -22,26 +22,36 @@ const LINGER: Duration = Duration::from_secs(2);
 /// Bytes that are read and dropped while waiting for the peer to close its side.
 const LINGER_BYTES: usize = 256 * 1024;
 
-/// The core's time: milliseconds since the server was started.
+/// The core's time: milliseconds since 1970 by the system's clock at the start, and from there on by a clock that nobody
+/// sets, so that deadlines can be stored.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Clock {
     origin: Instant,
+    start: u64,
 }
 
 impl Clock {
-    pub(crate) fn start() -> Self {
+    /// A clock that shows no time before `earliest`, which was shown before.
+    pub(crate) fn start(earliest: Time) -> Self {
+        let system = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default()
+            .as_millis();
         Self {
             origin: Instant::now(),
+            start: u64::try_from(system)
+                .unwrap_or(u64::MAX)
+                .max(earliest.as_millis()),
         }
     }
 
     pub(crate) fn now(self) -> Time {
         let elapsed = self.origin.elapsed().as_millis();
-        Time::from_millis(u64::try_from(elapsed).unwrap_or(u64::MAX))
+        Time::from_millis(self.start).plus_millis(u64::try_from(elapsed).unwrap_or(u64::MAX))
     }
 
     pub(crate) fn instant(self, time: Time) -> Instant {
-        self.origin + Duration::from_millis(time.as_millis())
+        self.origin + time.since(Time::from_millis(self.start))
     }
 }
 

@@ -10,7 +10,9 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use clap::Parser;
-use quince_broker::{Access, Configuration, DEFAULT, Flags, Problem, Server};
+use quince_broker::{
+    Access, Configuration, DEFAULT, DataSettings, Flags, Inspection, Problem, Server, inspect,
+};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing::{error, info};
 use tracing_subscriber::EnvFilter;
@@ -23,6 +25,7 @@ fn main() -> ExitCode {
         Command::Passwd(passwd) => passwd::run(&passwd),
         Command::CheckConfig(check) => check_config(&check.file),
         Command::DefaultConfig => print(DEFAULT),
+        Command::Inspect(inspect) => inspect_store(&inspect.directory),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
@@ -54,12 +57,17 @@ async fn run(serve: Serve) -> Result<(), String> {
     let mut interrupt = signal(SignalKind::interrupt()).map_err(|error| error.to_string())?;
     let mut reload = signal(SignalKind::hangup()).map_err(|error| error.to_string())?;
     let mut terminate = signal(SignalKind::terminate()).map_err(|error| error.to_string())?;
-    let server = Server::start(&configuration.listeners, configuration.settings, access)
+    let mut server = Server::start(&configuration.listeners, configuration.settings, access)
         .await
         .map_err(|error| error.to_string())?;
     announce(&server).map_err(|error| format!("failed to write to standard output: {error}"))?;
+    let mut outcome = Ok(());
     loop {
         tokio::select! {
+            error = server.store_failed() => {
+                outcome = Err(format!("the store has failed: {error}"));
+                break;
+            }
             _ = interrupt.recv() => {
                 info!("interrupted, shutting down");
                 break;
@@ -72,7 +80,7 @@ async fn run(serve: Serve) -> Result<(), String> {
         }
     }
     server.shut_down().await;
-    Ok(())
+    outcome
 }
 
 /// One line per listener with its real URL, then `ready`: what starts the broker waits for it.
@@ -102,6 +110,11 @@ fn configuration(serve: &Serve) -> Result<(Configuration, Access), Problem> {
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
     let mut configuration = Configuration::load(serve.config.as_deref(), environment, &flags)?;
     // Assigned client identifiers must not repeat from one start to the next.
+    configuration.settings.data = serve.data_dir.clone().map(|directory| DataSettings {
+        directory,
+        durable: serve.durability,
+        accept_loss: serve.accept_loss,
+    });
     configuration.settings.core.seed = [0, 1].map(|_| RandomState::new().build_hasher().finish());
     let access = Access::load(configuration.access.clone())?;
     Ok((configuration, access))
@@ -120,6 +133,36 @@ fn check_config(file: &Path) -> Result<(), String> {
         file.display(),
         checked.listeners.len()
     ))
+}
+
+fn inspect_store(directory: &Path) -> Result<(), String> {
+    let found = inspect(directory).map_err(|error| error.to_string())?;
+    let Some(Inspection {
+        contents,
+        records,
+        lost,
+    }) = found
+    else {
+        return Err(format!("there is no store in '{}'", directory.display()));
+    };
+    let mut text = String::new();
+    for (count, what) in [
+        (contents.sessions, "stored sessions"),
+        (contents.subscriptions, "subscriptions"),
+        (contents.deliveries, "messages queued or in flight"),
+        (contents.exchanges, "QoS 2 exchanges under way"),
+        (contents.retained, "retained messages"),
+        (contents.delayed, "delayed messages"),
+        (contents.wills, "will messages"),
+    ] {
+        text.push_str(&format!("{count:>10} {what}\n"));
+    }
+    text.push_str(&format!("{records:>10} records so far\n"));
+    print(&text)?;
+    match lost {
+        None => Ok(()),
+        Some(what) => Err(format!("something is gone: {what}")),
+    }
 }
 
 fn print(text: &str) -> Result<(), String> {

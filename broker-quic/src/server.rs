@@ -8,9 +8,10 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::task::Waker;
 use std::time::Duration;
 
-use quince_core::{Config, Connection, ConnectionId, Hub};
+use quince_core::{Config, Connection, ConnectionId, Durability, Hub, Time};
 use rustls::pki_types::CertificateDer;
 use tokio::net::TcpListener;
+use tokio::sync::oneshot;
 use tokio::sync::{Semaphore, watch};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
@@ -23,6 +24,7 @@ use crate::driver::{Bell, Clock, serve, sleep_until_some};
 use crate::listener::{ListenerUrl, Scheme};
 use crate::problem::Problem;
 use crate::settings::{ListenerSettings, Settings};
+use crate::store::{self, Durable, Opened, StoreError};
 use crate::tls::{Tls, TlsError};
 use crate::transport::{Reader, Writer};
 use crate::tuning;
@@ -67,6 +69,12 @@ pub enum BindError {
         /// The system's reason, and the way out where there is one.
         reason: String,
     },
+    /// The store, or what is in it.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The system gives no thread.
+    #[error("failed to start the store's thread: {0}")]
+    Thread(io::Error),
     /// No certificate, or none that TLS takes.
     #[error(transparent)]
     Tls(#[from] TlsError),
@@ -82,6 +90,8 @@ pub struct Server {
     shared: Arc<Shared>,
     listeners: Vec<BoundListener>,
     quic: Vec<quinn::Endpoint>,
+    store: Option<store::Writer>,
+    store_failure: Option<oneshot::Receiver<io::Error>>,
 }
 
 /// What all tasks of a server share.
@@ -134,15 +144,19 @@ impl Server {
         settings: Settings,
         access: Access,
     ) -> Result<Self, BindError> {
+        if let Some(data) = &settings.data {
+            store::make_folder(&data.directory)?;
+        }
         let tls = Tls::load(&settings, None)?;
         let core = Config {
             authentication_methods: access.methods(),
             ..settings.core.clone()
         };
+        let (hub, clock, opened) = Self::recover(core, &settings, &access)?;
         let shared = Arc::new(Shared {
-            hub: Arc::new(Hub::with_policy(core, access.policy())),
+            hub: Arc::new(hub),
             access: Arc::new(access),
-            clock: Clock::start(),
+            clock,
             tls: watch::Sender::new(Arc::new(tls)),
             places: Arc::new(Semaphore::new(settings.connections)),
             settings,
@@ -155,7 +169,15 @@ impl Server {
             shared,
             listeners: Vec::new(),
             quic: Vec::new(),
+            store: None,
+            store_failure: None,
         };
+        if let Some((durable, opened)) = opened {
+            let hub = Arc::clone(&server.shared.hub);
+            let (writer, failure) =
+                store::Writer::start(opened, hub, clock, durable).map_err(BindError::Thread)?;
+            (server.store, server.store_failure) = (Some(writer), Some(failure));
+        }
         for &listener in listeners {
             if let Err(error) = server.listen(listener).await {
                 server.shut_down().await;
@@ -164,6 +186,42 @@ impl Server {
         }
         server.spawn(keep_time(Arc::clone(&server.shared)));
         Ok(server)
+    }
+
+    /// The broker as the store knows it, or an empty one, and the time that it goes on from.
+    fn recover(
+        core: Config,
+        settings: &Settings,
+        access: &Access,
+    ) -> Result<(Hub, Clock, Option<(Durable, Opened)>), BindError> {
+        let durable = settings.data.as_ref().map(|data| (data, data.durable));
+        let (data, durable) = match durable {
+            None | Some((_, Durable::Memory)) => {
+                let clock = Clock::start(Time::ZERO);
+                return Ok((Hub::with_policy(core, access.policy()), clock, None));
+            }
+            Some(some) => some,
+        };
+        let core = Config {
+            durability: Durability::Store,
+            ..core
+        };
+        let opened = store::open(data, &core)?;
+        let clock = Clock::start(opened.time);
+        let hub = Hub::recover(core, access.policy(), &opened.image, clock.now());
+        Ok((hub, clock, Some((durable, opened))))
+    }
+
+    /// Waits until the store has failed, and says why: from then on nothing is acknowledged that must be stored, and the broker
+    /// should end. Safe to cancel.
+    pub async fn store_failed(&mut self) -> io::Error {
+        match &mut self.store_failure {
+            Some(failure) => match failure.await {
+                Ok(error) => error,
+                Err(_) => io::Error::other("the store's thread is gone"),
+            },
+            None => std::future::pending().await,
+        }
     }
 
     /// The listeners, in the order they were asked for.
@@ -206,7 +264,12 @@ impl Server {
     /// Closes the listeners, sends every client DISCONNECT 0x8B (5.0) and waits, bounded, until all
     /// connections are gone.
     pub async fn shut_down(self) {
-        let Self { shared, quic, .. } = self;
+        let Self {
+            shared,
+            quic,
+            store,
+            ..
+        } = self;
         shared.closing.cancel();
         shared.hub.shut_down(shared.clock.now());
         shared.tasks.close();
@@ -217,6 +280,11 @@ impl Server {
             endpoint.close(0_u8.into(), b"");
             // The peers learn of it, or are gone; nobody is waited for longer than that.
             let _ = timeout(FAREWELL, endpoint.wait_idle()).await;
+        }
+        if let Some(store) = store
+            && let Err(error) = tokio::task::spawn_blocking(move || store.stop()).await
+        {
+            warn!("the store did not end in order: {error}");
         }
     }
 

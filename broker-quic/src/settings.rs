@@ -7,6 +7,7 @@ use rustls::NamedGroup;
 
 use crate::access::Admission;
 use crate::listener::ListenerUrl;
+use crate::store::DataSettings;
 use crate::tls::TlsSettings;
 
 /// What a broker is set to: the core's limits and the transports'.
@@ -14,6 +15,8 @@ use crate::tls::TlsSettings;
 pub struct Settings {
     /// The limits of MQTT itself.
     pub core: Config,
+    /// Where what must outlive the process is kept; without it, in memory only.
+    pub data: Option<DataSettings>,
     /// How many network connections there may be over all listeners, those that have not said
     /// CONNECT included; further ones are closed at once.
     pub connections: usize,
@@ -34,6 +37,7 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             core: Config::default(),
+            data: None,
             connections: 100_000,
             tls: TlsSettings::default(),
             quic: QuicSettings::default(),

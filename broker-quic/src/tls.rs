@@ -87,7 +87,10 @@ impl Tls {
         let certificate = match (&settings.tls.certificate, before) {
             (Some(files), _) => Arc::new(Certificate::from_pem_files(&files.chain, &files.key)?),
             (None, Some(before)) => Arc::clone(&before.certificate),
-            (None, None) => Arc::new(Certificate::ephemeral()?),
+            (None, None) => Arc::new(match &settings.data {
+                Some(data) => Certificate::kept_in(&data.directory)?,
+                None => Certificate::ephemeral()?,
+            }),
         };
         let verifier = match &settings.tls.clients {
             Some(clients) => verifier(clients, &provider)?,

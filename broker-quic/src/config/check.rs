@@ -70,6 +70,8 @@ pub(super) fn configuration(
     Ok(Configuration {
         listeners,
         settings: Settings {
+            // The command line alone says where.
+            data: None,
             core,
             connections: format.limits.connections,
             tls,

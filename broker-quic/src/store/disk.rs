@@ -1,0 +1,98 @@
+//! The few calls that the store makes on a folder of files, so that tests can make any of them fail.
+
+use std::fmt;
+use std::fs::{self, OpenOptions};
+use std::io;
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::path::PathBuf;
+
+/// A folder. Names are plain file names.
+pub(super) trait Disk: fmt::Debug + Send {
+    /// The names in it.
+    fn names(&self) -> io::Result<Vec<String>>;
+    /// Everything in a file.
+    fn read(&self, name: &str) -> io::Result<Vec<u8>>;
+    /// Opens a file to write, which is made if it is missing.
+    fn open(&self, name: &str) -> io::Result<Box<dyn Extent>>;
+    /// Puts one file in the place of another.
+    fn rename(&self, from: &str, to: &str) -> io::Result<()>;
+    /// Returns when all names are durable.
+    fn sync_names(&self) -> io::Result<()>;
+}
+
+/// An open file.
+pub(super) trait Extent: fmt::Debug + Send {
+    /// Writes some of `bytes`, at least one; returns how many.
+    fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<usize>;
+    /// Cuts it off.
+    fn truncate(&self, length: u64) -> io::Result<()>;
+    /// Returns when all that was written is durable.
+    fn sync(&self) -> io::Result<()>;
+}
+
+/// Writes all of `bytes`.
+pub(super) fn write_all(extent: &dyn Extent, mut bytes: &[u8], mut offset: u64) -> io::Result<()> {
+    while !bytes.is_empty() {
+        match extent.write_at(bytes, offset) {
+            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+            Ok(count) => {
+                bytes = &bytes[count..];
+                offset += count as u64;
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}
+
+/// A folder of the system. What is made in it is its owner's alone.
+#[derive(Clone, Debug)]
+pub(super) struct Folder(pub(super) PathBuf);
+
+impl Disk for Folder {
+    fn names(&self) -> io::Result<Vec<String>> {
+        fs::read_dir(&self.0)?
+            .map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned()))
+            .collect()
+    }
+
+    fn read(&self, name: &str) -> io::Result<Vec<u8>> {
+        fs::read(self.0.join(name))
+    }
+
+    fn open(&self, name: &str) -> io::Result<Box<dyn Extent>> {
+        let file = OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(0o600)
+            .open(self.0.join(name))?;
+        Ok(Box::new(SystemFile(file)))
+    }
+
+    fn rename(&self, from: &str, to: &str) -> io::Result<()> {
+        fs::rename(self.0.join(from), self.0.join(to))
+    }
+
+    fn sync_names(&self) -> io::Result<()> {
+        fs::File::open(&self.0)?.sync_all()
+    }
+}
+
+#[derive(Debug)]
+struct SystemFile(fs::File);
+
+impl Extent for SystemFile {
+    fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<usize> {
+        self.0.write_at(bytes, offset)
+    }
+
+    fn truncate(&self, length: u64) -> io::Result<()> {
+        self.0.set_len(length)
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        self.0.sync_data()
+    }
+}

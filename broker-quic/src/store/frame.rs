@@ -1,0 +1,146 @@
+//! The bytes of a log: a header, then frames, each under a checksum.
+//!
+//! ```text
+//! header: "QUINCE" version(2) | salt(8) | checksum(4)
+//! frame:  checksum(4) | length(4) | kind(1) | first(8) | count(4) | time(8) | records
+//! ```
+//!
+//! Numbers are little-endian. The checksum is CRC-32 over the salt and all that follows it in the frame. Salt is random, so that no
+//! client can put bytes into a message that would pass for a frame.
+
+/// What every log begins with: the format and its version.
+pub(super) const MAGIC: [u8; 8] = *b"QUINCE\x00\x01";
+pub(super) const HEADER: usize = 20;
+const PREFIX: usize = 29;
+
+/// What a frame is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// Part of the state that the log begins with.
+    Base,
+    /// The last part of it.
+    BaseEnd,
+    /// Records in the order of their positions.
+    Batch,
+}
+
+impl Kind {
+    fn of(byte: u8) -> Option<Self> {
+        match byte {
+            0 => Some(Self::Base),
+            1 => Some(Self::BaseEnd),
+            2 => Some(Self::Batch),
+            _ => None,
+        }
+    }
+}
+
+/// One frame.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Frame<'a> {
+    pub(super) kind: Kind,
+    /// How many records come before those of this frame.
+    pub(super) first: u64,
+    /// How many records are in it.
+    pub(super) count: u32,
+    /// When it was written, in the core's time.
+    pub(super) time: u64,
+    pub(super) records: &'a [u8],
+}
+
+fn checksum(salt: u64, bytes: &[u8]) -> u32 {
+    let mut hasher = crc32fast::Hasher::new();
+    hasher.update(&salt.to_le_bytes());
+    hasher.update(bytes);
+    hasher.finalize()
+}
+
+pub(super) fn header(salt: u64) -> Vec<u8> {
+    let mut bytes = MAGIC.to_vec();
+    bytes.extend(salt.to_le_bytes());
+    bytes.extend(checksum(salt, &MAGIC).to_le_bytes());
+    bytes
+}
+
+/// The salt of a log, if its header is whole and of this version.
+pub(super) fn read_header(bytes: &[u8]) -> Option<u64> {
+    let salt = number(bytes.get(8..16)?);
+    (bytes.get(..HEADER)? == header(salt)).then_some(salt)
+}
+
+impl<'a> Frame<'a> {
+    /// Appends the frame; `None` when its records do not fit into one.
+    pub(super) fn write(&self, salt: u64, bytes: &mut Vec<u8>) -> Option<()> {
+        let length = u32::try_from(self.records.len()).ok()?;
+        let start = bytes.len();
+        bytes.extend([0; 4]);
+        bytes.extend(length.to_le_bytes());
+        bytes.push(self.kind as u8);
+        bytes.extend(self.first.to_le_bytes());
+        bytes.extend(self.count.to_le_bytes());
+        bytes.extend(self.time.to_le_bytes());
+        bytes.extend_from_slice(self.records);
+        let sum = checksum(salt, &bytes[start + 4..]);
+        bytes[start..start + 4].copy_from_slice(&sum.to_le_bytes());
+        Some(())
+    }
+
+    /// The frame that `bytes` begin with, and how many of them it takes; `None` when there is none, or none that is whole.
+    pub(super) fn read(salt: u64, bytes: &'a [u8]) -> Option<(Self, usize)> {
+        let prefix = bytes.get(..PREFIX)?;
+        let length = usize::try_from(number(&prefix[4..8])).ok()?;
+        let kind = Kind::of(prefix[8])?;
+        let end = PREFIX.checked_add(length)?;
+        let frame = bytes.get(..end)?;
+        if u64::from(checksum(salt, &frame[4..])) != number(&prefix[..4]) {
+            return None;
+        }
+        let count = u32::try_from(number(&prefix[17..21])).ok()?;
+        let found = Self {
+            kind,
+            first: number(&prefix[9..17]),
+            count,
+            time: number(&prefix[21..29]),
+            records: &frame[PREFIX..],
+        };
+        Some((found, end))
+    }
+}
+
+fn number(bytes: &[u8]) -> u64 {
+    bytes
+        .iter()
+        .rev()
+        .fold(0, |number, byte| number << 8 | u64::from(*byte))
+}
+
+const SLOT: usize = 512;
+const SLOT_LENGTH: usize = 12;
+
+/// How far the log was durable, as the watermark file says it: two slots in sectors of their own, so that one is whole.
+pub(super) fn read_watermark(bytes: &[u8]) -> Option<u64> {
+    [0, SLOT]
+        .into_iter()
+        .filter_map(|offset| {
+            let slot = bytes.get(offset..offset + SLOT_LENGTH)?;
+            let position = number(&slot[..8]);
+            (number(&slot[8..]) == u64::from(checksum(0, &slot[..8]))).then_some(position)
+        })
+        .max()
+}
+
+/// The bytes of one slot.
+pub(super) fn watermark(position: u64) -> Vec<u8> {
+    let mut bytes = position.to_le_bytes().to_vec();
+    bytes.extend(checksum(0, &bytes).to_le_bytes());
+    bytes
+}
+
+/// Where the slot of turn `turn` is.
+pub(super) const fn slot(turn: u64) -> u64 {
+    if turn.is_multiple_of(2) {
+        0
+    } else {
+        SLOT as u64
+    }
+}

@@ -1,0 +1,451 @@
+//! The log of records on a disk: recovery, append, compaction.
+//!
+//! A log begins with a state and goes on with batches of records. When it has grown to twice the state it begins anew: the state is
+//! written to a file beside it, which takes the log's place once it is durable. A second file, the watermark, says how far the
+//! log was durable: where it ends before that, something has taken acknowledged records away.
+
+use std::fmt;
+use std::io;
+
+use quince_core::{Image, Position, Record, Time};
+
+use super::disk::{Disk, Extent, write_all};
+use super::frame::{
+    Frame, HEADER, Kind, MAGIC, header, read_header, read_watermark, slot, watermark,
+};
+
+const LOG: &str = "log";
+const NEW_LOG: &str = "log.new";
+const WATERMARK: &str = "watermark";
+/// How large a log may be before it is looked at whether it should begin anew, in bytes.
+const COMPACT_ABOVE: u64 = 16 * 1024 * 1024;
+/// Bytes of records in one frame of the base.
+const BASE_FRAME: usize = 256 * 1024;
+
+/// What is done about a store that has lost something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Loss {
+    Refuse,
+    Accept,
+}
+
+/// Why a store cannot be opened.
+#[derive(Debug)]
+pub(super) enum LogError {
+    Io(&'static str, io::Error),
+    /// It begins with something else.
+    Format,
+    /// It lacks records that were durable: how many are gone for certain.
+    Lost {
+        what: String,
+    },
+}
+
+impl fmt::Display for LogError {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Io(what, error) => write!(formatter, "failed to {what}: {error}"),
+            Self::Format => write!(
+                formatter,
+                "the file 'log' is not a log of format {}",
+                MAGIC[7]
+            ),
+            Self::Lost { what } => formatter.write_str(what),
+        }
+    }
+}
+
+type Outcome<T> = Result<T, LogError>;
+
+fn failed(what: &'static str) -> impl FnOnce(io::Error) -> LogError {
+    move |error| LogError::Io(what, error)
+}
+
+/// What was found when a log was read.
+#[derive(Debug)]
+pub(super) struct Found {
+    pub(super) image: Image,
+    /// When the last frame was written.
+    pub(super) time: Time,
+    salt: u64,
+    /// Where the next frame goes.
+    end: u64,
+    /// Bytes of the state that the log begins with.
+    base: u64,
+    /// What is gone, if anything is.
+    pub(super) lost: Option<String>,
+    watermark: u64,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub(crate) struct Log {
+    disk: Box<dyn Disk>,
+    log: Box<dyn Extent>,
+    watermark: Box<dyn Extent>,
+    turn: u64,
+    salt: u64,
+    end: u64,
+    base: u64,
+    position: u64,
+    compact_above: u64,
+}
+
+impl Log {
+    /// Reads a log without changing anything; `None` when there is none. `empty` is the image to start from.
+    pub(super) fn inspect(disk: &dyn Disk, empty: Image) -> Outcome<Option<Found>> {
+        let names = disk.names().map_err(failed("list the folder"))?;
+        let has = |name: &str| names.iter().any(|known| known == name);
+        let mark = if has(WATERMARK) {
+            let bytes = disk.read(WATERMARK).map_err(failed("read 'watermark'"))?;
+            Some(read_watermark(&bytes))
+        } else {
+            None
+        };
+        if !has(LOG) {
+            return match mark {
+                None => Ok(None),
+                Some(_) => Err(LogError::Lost {
+                    what: "the file 'log' is gone".to_owned(),
+                }),
+            };
+        }
+        let bytes = disk.read(LOG).map_err(failed("read 'log'"))?;
+        let salt = read_header(&bytes).ok_or(LogError::Format)?;
+        let mut reading = Reading::new(empty, salt);
+        reading.read(&bytes, mark.flatten());
+        if mark.is_none_or(|mark| mark.is_none()) && reading.image.position() > Position::START {
+            // It is made before the first record is.
+            reading.lose(match mark {
+                None => "the file 'watermark' is gone, so nobody can tell whether the log is whole",
+                Some(_) => {
+                    "the file 'watermark' is damaged, so nobody can tell whether the log is whole"
+                }
+            });
+        }
+        Ok(Some(reading.found(mark.flatten().unwrap_or(0))))
+    }
+
+    /// Opens the log, or makes one.
+    pub(super) fn open(
+        disk: Box<dyn Disk>,
+        empty: Image,
+        loss: Loss,
+        salt: u64,
+    ) -> Outcome<(Self, Image, Time)> {
+        let found = match Self::inspect(&*disk, empty.clone()) {
+            Ok(found) => found,
+            Err(LogError::Lost { .. } | LogError::Format) if loss == Loss::Accept => None,
+            Err(error) => return Err(error),
+        };
+        let watermark = |disk: &dyn Disk| disk.open(WATERMARK).map_err(failed("open 'watermark'"));
+        let Some(found) = found else {
+            let mut image = empty;
+            // What is gone was numbered: its numbers are not given again.
+            let before = disk
+                .read(WATERMARK)
+                .ok()
+                .filter(|_| loss == Loss::Accept)
+                .and_then(|bytes| read_watermark(&bytes));
+            image.set_position(Position::new(before.unwrap_or(0)));
+            let (log, end) = write_base(&*disk, &image, salt, Time::ZERO)?;
+            let mut log = Self {
+                watermark: watermark(&*disk)?,
+                log,
+                disk,
+                turn: 0,
+                salt,
+                end,
+                base: end,
+                position: image.position().records(),
+                compact_above: COMPACT_ABOVE,
+            };
+            log.mark().map_err(failed("write 'watermark'"))?;
+            log.watermark.sync().map_err(failed("sync 'watermark'"))?;
+            log.disk.sync_names().map_err(failed("sync the folder"))?;
+            return Ok((log, image, Time::ZERO));
+        };
+        let Found {
+            mut image,
+            time,
+            lost,
+            ..
+        } = found;
+        if let Some(what) = &lost
+            && loss == Loss::Refuse
+        {
+            return Err(LogError::Lost { what: what.clone() });
+        }
+        let file = disk.open(LOG).map_err(failed("open 'log'"))?;
+        let mut log = Self {
+            watermark: watermark(&*disk)?,
+            log: file,
+            disk,
+            turn: 0,
+            salt: found.salt,
+            end: found.end,
+            base: found.base,
+            position: image.position().records(),
+            compact_above: COMPACT_ABOVE,
+        };
+        // What was half written when the process ended goes, so that nothing can stand behind it.
+        log.log.truncate(log.end).map_err(failed("cut 'log'"))?;
+        log.log.sync().map_err(failed("sync 'log'"))?;
+        if lost.is_some() {
+            let end = image.position().records().max(found.watermark);
+            image.set_position(Position::new(end));
+            log.position = end;
+            log.compact(&image, time)
+                .map_err(failed("write the log anew"))?;
+        }
+        log.mark().map_err(failed("write 'watermark'"))?;
+        log.watermark.sync().map_err(failed("sync 'watermark'"))?;
+        Ok((log, image, time))
+    }
+
+    #[cfg(test)]
+    pub(super) fn compact_above(mut self, bytes: u64) -> Self {
+        self.compact_above = bytes;
+        self
+    }
+
+    /// Writes records behind the last one. They are durable after [`Log::sync`]. After an error nothing of them counts, and the
+    /// same may be tried again.
+    pub(super) fn append(&mut self, records: &[Record], time: Time) -> io::Result<()> {
+        let mut encoded = Vec::new();
+        records
+            .iter()
+            .for_each(|record| record.encode(&mut encoded));
+        let frame = Frame {
+            kind: Kind::Batch,
+            first: self.position,
+            count: u32::try_from(records.len()).unwrap_or(u32::MAX),
+            time: time.as_millis(),
+            records: &encoded,
+        };
+        let mut bytes = Vec::with_capacity(encoded.len() + 64);
+        frame
+            .write(self.salt, &mut bytes)
+            .ok_or_else(|| io::Error::other("too many records at once"))?;
+        if let Err(error) = write_all(&*self.log, &bytes, self.end) {
+            self.log.truncate(self.end)?;
+            return Err(error);
+        }
+        self.end += bytes.len() as u64;
+        self.position += records.len() as u64;
+        Ok(())
+    }
+
+    /// Returns when all that was appended is durable. After an error nobody knows what is: the log must not be used again.
+    pub(super) fn sync(&mut self) -> io::Result<()> {
+        self.log.sync()?;
+        self.mark()
+    }
+
+    fn mark(&mut self) -> io::Result<()> {
+        self.turn += 1;
+        write_all(&*self.watermark, &watermark(self.position), slot(self.turn))
+    }
+
+    /// Whether the log has grown enough to begin anew.
+    pub(super) fn is_long(&self) -> bool {
+        self.end > self.compact_above.max(self.base.saturating_mul(2))
+    }
+
+    /// Begins the log anew with `image`, which is what all that was appended comes to. After an error the old log goes on,
+    /// unless even that cannot be said.
+    pub(super) fn compact(&mut self, image: &Image, time: Time) -> io::Result<()> {
+        let (log, end) =
+            write_base(&*self.disk, image, self.salt, time).map_err(|error| match error {
+                LogError::Io(_, error) => error,
+                other => io::Error::other(other.to_string()),
+            })?;
+        self.log = log;
+        self.end = end;
+        self.base = end;
+        self.mark()?;
+        self.watermark.sync()
+    }
+}
+
+/// Writes a log that holds `image` and nothing else, and puts it into the place of the log.
+fn write_base(
+    disk: &dyn Disk,
+    image: &Image,
+    salt: u64,
+    time: Time,
+) -> Outcome<(Box<dyn Extent>, u64)> {
+    let file = disk.open(NEW_LOG).map_err(failed("make 'log.new'"))?;
+    file.truncate(0).map_err(failed("empty 'log.new'"))?;
+    let mut end = 0;
+    let mut put = |bytes: &[u8]| {
+        write_all(&*file, bytes, end).map_err(failed("write 'log.new'"))?;
+        end += bytes.len() as u64;
+        Ok::<_, LogError>(())
+    };
+    put(&header(salt))?;
+    let mut records = image.records().peekable();
+    loop {
+        let mut encoded = Vec::new();
+        let mut count = 0;
+        while encoded.len() < BASE_FRAME
+            && let Some(record) = records.next()
+        {
+            record.encode(&mut encoded);
+            count += 1;
+        }
+        let is_last = records.peek().is_none();
+        let frame = Frame {
+            kind: if is_last { Kind::BaseEnd } else { Kind::Base },
+            first: image.position().records(),
+            count,
+            time: time.as_millis(),
+            records: &encoded,
+        };
+        let mut bytes = Vec::new();
+        frame.write(salt, &mut bytes).ok_or_else(|| {
+            LogError::Io("write 'log.new'", io::Error::other("a record is too large"))
+        })?;
+        put(&bytes)?;
+        if is_last {
+            break;
+        }
+    }
+    file.sync().map_err(failed("sync 'log.new'"))?;
+    disk.rename(NEW_LOG, LOG)
+        .map_err(failed("put 'log.new' in the place of 'log'"))?;
+    disk.sync_names().map_err(failed("sync the folder"))?;
+    Ok((file, end))
+}
+
+/// A log that is being read.
+struct Reading {
+    image: Image,
+    salt: u64,
+    time: u64,
+    end: usize,
+    base: Option<usize>,
+    lost: Option<String>,
+}
+
+impl Reading {
+    fn new(image: Image, salt: u64) -> Self {
+        Self {
+            image,
+            salt,
+            time: 0,
+            end: HEADER,
+            base: None,
+            lost: None,
+        }
+    }
+
+    fn lose(&mut self, what: &str) {
+        let lost = self.lost.get_or_insert_default();
+        if !lost.is_empty() {
+            lost.push_str("; ");
+        }
+        lost.push_str(what);
+    }
+
+    fn read(&mut self, bytes: &[u8], watermark: Option<u64>) {
+        let mut offset = HEADER;
+        while offset < bytes.len() {
+            match Frame::read(self.salt, &bytes[offset..]) {
+                Some((frame, length)) if self.take(&frame) => {
+                    offset += length;
+                    self.end = offset;
+                    if frame.kind == Kind::BaseEnd {
+                        self.base = Some(offset);
+                    }
+                }
+                _ if self.is_behind(watermark) => {
+                    // Everything that was durable is there: this was being written when the process ended.
+                    break;
+                }
+                _ => {
+                    let from = self.image.position().records();
+                    offset += 1;
+                    while offset < bytes.len() && !self.goes_on(&bytes[offset..]) {
+                        offset += 1;
+                    }
+                    if let Some((frame, _)) =
+                        Frame::read(self.salt, &bytes[offset.min(bytes.len())..])
+                    {
+                        let what = match frame.kind {
+                            Kind::Batch => format!("the log is damaged: records {} to {} are gone", from + 1, frame.first),
+                            _ => "the log is damaged: a part of the state that it begins with is gone".to_owned(),
+                        };
+                        self.lose(&what);
+                        self.image.set_position(Position::new(frame.first));
+                    }
+                }
+            }
+        }
+        let position = self.image.position().records();
+        let durable = watermark.unwrap_or(0);
+        if position < durable {
+            self.lose(&format!(
+                "the log ends with record {position}, but {durable} were durable: {} are gone",
+                durable - position
+            ));
+        } else if self.base.is_none() {
+            self.lose("the state that the log begins with is gone");
+        }
+    }
+
+    fn is_behind(&self, watermark: Option<u64>) -> bool {
+        self.base.is_some() && watermark.is_some_and(|mark| self.image.position().records() >= mark)
+    }
+
+    /// Whether bytes begin with a frame that comes later than what is read.
+    fn goes_on(&self, bytes: &[u8]) -> bool {
+        Frame::read(self.salt, bytes)
+            .is_some_and(|(frame, _)| frame.first >= self.image.position().records())
+    }
+
+    /// Applies a frame; false when it is not the next one, or not of this version.
+    fn take(&mut self, frame: &Frame<'_>) -> bool {
+        let position = self.image.position();
+        let is_next = match frame.kind {
+            Kind::Base | Kind::BaseEnd => {
+                position == Position::START || position.records() == frame.first
+            }
+            Kind::Batch => position.records() == frame.first,
+        };
+        if !is_next {
+            return false;
+        }
+        let mut rest = frame.records;
+        let mut records = Vec::new();
+        for _ in 0..frame.count {
+            match self.image.decode(&mut rest) {
+                Ok(record) => records.push(record),
+                Err(_) => return false,
+            }
+        }
+        if !rest.is_empty() {
+            return false;
+        }
+        records
+            .into_iter()
+            .for_each(|record| self.image.apply(record));
+        if frame.kind != Kind::Batch {
+            self.image.set_position(Position::new(frame.first));
+        }
+        self.time = self.time.max(frame.time);
+        true
+    }
+
+    fn found(self, watermark: u64) -> Found {
+        Found {
+            image: self.image,
+            time: Time::from_millis(self.time),
+            salt: self.salt,
+            end: self.end as u64,
+            base: self.base.unwrap_or(HEADER) as u64,
+            lost: self.lost,
+            watermark,
+        }
+    }
+}

@@ -1,0 +1,220 @@
+//! The thread that writes.
+
+use std::fs::File;
+use std::io;
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::task::{Wake, Waker};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use quince_core::{Batch, Hub, Image};
+use tokio::sync::oneshot;
+use tracing::{error, info, warn};
+
+use super::log::Log;
+use super::{Durable, Opened};
+use crate::driver::Clock;
+
+/// How long a full disk is left alone before the next attempt.
+const NEXT_ATTEMPT: Duration = Duration::from_millis(500);
+
+#[derive(Debug, Default)]
+struct Signals {
+    rung: bool,
+    stop: bool,
+}
+
+/// Wakes the thread.
+#[derive(Debug, Default)]
+struct Bell {
+    signals: Mutex<Signals>,
+    changed: Condvar,
+}
+
+impl Bell {
+    fn change(&self, change: impl FnOnce(&mut Signals)) {
+        change(&mut self.signals.lock().unwrap_or_else(PoisonError::into_inner));
+        self.changed.notify_all();
+    }
+
+    /// Waits for a ring or for `timeout`; true when it is time to stop.
+    fn wait(&self, timeout: Option<Duration>) -> bool {
+        let signals = self.signals.lock().unwrap_or_else(PoisonError::into_inner);
+        let quiet = |signals: &mut Signals| !signals.rung && !signals.stop;
+        let mut signals = match timeout {
+            None => self
+                .changed
+                .wait_while(signals, quiet)
+                .unwrap_or_else(PoisonError::into_inner),
+            Some(timeout) => {
+                self.changed
+                    .wait_timeout_while(signals, timeout, quiet)
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .0
+            }
+        };
+        signals.rung = false;
+        signals.stop
+    }
+}
+
+impl Wake for Bell {
+    fn wake(self: Arc<Self>) {
+        self.change(|signals| signals.rung = true);
+    }
+}
+
+/// The running thread; it ends with [`Writer::stop`].
+#[derive(Debug)]
+pub(crate) struct Writer {
+    bell: Arc<Bell>,
+    thread: JoinHandle<()>,
+}
+
+impl Writer {
+    /// Starts to write the records of `hub`. The receiver hears why the thread has given up, if it does: nothing that is not
+    /// durable by then is ever acknowledged.
+    pub(crate) fn start(
+        opened: Opened,
+        hub: Arc<Hub>,
+        clock: Clock,
+        durable: Durable,
+    ) -> io::Result<(Self, oneshot::Receiver<io::Error>)> {
+        let bell = Arc::new(Bell::default());
+        hub.set_record_waker(&Waker::from(Arc::clone(&bell)));
+        // What recovery itself has changed.
+        bell.change(|signals| signals.rung = true);
+        let (failed, failure) = oneshot::channel();
+        let Opened {
+            log, image, lock, ..
+        } = opened;
+        let mut writing = Writing {
+            log,
+            image,
+            hub,
+            clock,
+            interval: match durable {
+                Durable::Batch(interval) => Some(interval),
+                Durable::Sync | Durable::Memory => None,
+            },
+            unsynced: None,
+            bell: Arc::clone(&bell),
+            _lock: lock,
+        };
+        let thread = thread::Builder::new()
+            .name("store".to_owned())
+            .spawn(move || {
+                if let Err(error) = writing.run() {
+                    error!("the store has failed, nothing more is acknowledged: {error}");
+                    // Nobody may be left to hear it.
+                    let _ = failed.send(error);
+                }
+            })?;
+        Ok((Self { bell, thread }, failure))
+    }
+
+    /// Writes what is left, and ends the thread.
+    pub(crate) fn stop(self) {
+        self.bell.change(|signals| signals.stop = true);
+        if self.thread.join().is_err() {
+            error!("the store's thread has panicked");
+        }
+    }
+}
+
+struct Writing {
+    log: Log,
+    image: Image,
+    hub: Arc<Hub>,
+    clock: Clock,
+    /// How long what is written may wait for its sync; none at all without one.
+    interval: Option<Duration>,
+    /// Since when something waits.
+    unsynced: Option<Instant>,
+    bell: Arc<Bell>,
+    _lock: File,
+}
+
+impl Writing {
+    fn run(&mut self) -> io::Result<()> {
+        loop {
+            let timeout = self
+                .unsynced
+                .zip(self.interval)
+                .map(|(since, interval)| interval.saturating_sub(since.elapsed()));
+            let stop = self.bell.wait(timeout);
+            let batch = self.hub.take_records();
+            if !batch.records.is_empty() {
+                self.write(batch)?;
+            }
+            let is_due = self
+                .unsynced
+                .zip(self.interval)
+                .is_some_and(|(since, interval)| stop || since.elapsed() >= interval);
+            if is_due {
+                self.log.sync()?;
+                self.unsynced = None;
+            }
+            if stop {
+                return Ok(());
+            }
+        }
+    }
+
+    fn write(&mut self, batch: Batch) -> io::Result<()> {
+        let now = self.clock.now();
+        self.append(&batch)?;
+        if self.interval.is_some() {
+            self.unsynced.get_or_insert_with(Instant::now);
+        } else {
+            self.log.sync()?;
+        }
+        self.hub.durable_up_to(batch.end);
+        for record in batch.records {
+            self.image.apply(record);
+        }
+        if self.log.is_long() {
+            self.image.sweep(now);
+            match self.log.compact(&self.image, now) {
+                Ok(()) => self.unsynced = None,
+                // The log goes on as it is.
+                Err(error) if is_full(&error) => warn!("no room to write the log anew: {error}"),
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes, for as long as it takes until the disk has room.
+    fn append(&mut self, batch: &Batch) -> io::Result<()> {
+        let mut was_full = false;
+        loop {
+            match self.log.append(&batch.records, self.clock.now()) {
+                Ok(()) => {
+                    if was_full {
+                        info!("the disk has room again");
+                    }
+                    return Ok(());
+                }
+                Err(error) if is_full(&error) => {
+                    if !was_full {
+                        warn!("the disk is full, acknowledgements wait until it has room");
+                    }
+                    was_full = true;
+                    if self.bell.wait(Some(NEXT_ATTEMPT)) {
+                        return Err(error);
+                    }
+                    thread::sleep(NEXT_ATTEMPT);
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    }
+}
+
+fn is_full(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded
+    )
+}
