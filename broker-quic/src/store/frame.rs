@@ -114,33 +114,59 @@ fn number(bytes: &[u8]) -> u64 {
         .fold(0, |number, byte| number << 8 | u64::from(*byte))
 }
 
-const SLOT: usize = 512;
+const SECTOR: usize = 512;
 const SLOT_LENGTH: usize = 12;
 
-/// How far the log was durable, as the watermark file says it: two slots in sectors of their own, so that one is whole.
-pub(super) fn read_watermark(bytes: &[u8]) -> Option<u64> {
-    [0, SLOT]
-        .into_iter()
-        .filter_map(|offset| {
-            let slot = bytes.get(offset..offset + SLOT_LENGTH)?;
-            let position = number(&slot[..8]);
-            (number(&slot[8..]) == u64::from(checksum(0, &slot[..8]))).then_some(position)
-        })
-        .max()
+/// One of the two places in the watermark file, in sectors of their own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Slot {
+    First,
+    Second,
 }
 
-/// The bytes of one slot.
-pub(super) fn watermark(position: u64) -> Vec<u8> {
-    let mut bytes = position.to_le_bytes().to_vec();
-    bytes.extend(checksum(0, &bytes).to_le_bytes());
-    bytes
+impl Slot {
+    pub(super) const fn other(self) -> Self {
+        match self {
+            Self::First => Self::Second,
+            Self::Second => Self::First,
+        }
+    }
+
+    /// Where it begins in the file.
+    pub(super) const fn offset(self) -> usize {
+        match self {
+            Self::First => 0,
+            Self::Second => SECTOR,
+        }
+    }
 }
 
-/// Where the slot of turn `turn` is.
-pub(super) const fn slot(turn: u64) -> u64 {
-    if turn.is_multiple_of(2) {
-        0
-    } else {
-        SLOT as u64
+/// How far the log was durable, and which slot says so.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Mark {
+    pub(super) records: u64,
+    pub(super) slot: Slot,
+}
+
+impl Mark {
+    /// The later one of those that are whole.
+    pub(super) fn read(bytes: &[u8]) -> Option<Self> {
+        [Slot::First, Slot::Second]
+            .into_iter()
+            .filter_map(|slot| {
+                let start = slot.offset();
+                let bytes = bytes.get(start..start + SLOT_LENGTH)?;
+                let records = number(&bytes[..8]);
+                (number(&bytes[8..]) == u64::from(checksum(0, &bytes[..8])))
+                    .then_some(Self { records, slot })
+            })
+            .max_by_key(|mark| mark.records)
+    }
+
+    /// The bytes of the slot.
+    pub(super) fn to_bytes(self) -> Vec<u8> {
+        let mut bytes = self.records.to_le_bytes().to_vec();
+        bytes.extend(checksum(0, &bytes).to_le_bytes());
+        bytes
     }
 }

@@ -3,6 +3,9 @@
 //! A log begins with a state and goes on with batches of records. When it has grown to twice the state it begins anew: the state is
 //! written to a file beside it, which takes the log's place once it is durable. A second file, the watermark, says how far the
 //! log was durable: where it ends before that, something has taken acknowledged records away.
+//!
+//! The watermark has two slots. One is durable; the other is written after each sync of the log, again and again, and is made
+//! durable now and then, when they change places. So a torn write damages one of them at most.
 
 use std::fmt;
 use std::io;
@@ -10,15 +13,16 @@ use std::io;
 use quince_core::{Image, Position, Record, Time};
 
 use super::disk::{Disk, Extent, write_all};
-use super::frame::{
-    Frame, HEADER, Kind, MAGIC, header, read_header, read_watermark, slot, watermark,
-};
+use super::frame::{Frame, HEADER, Kind, MAGIC, Mark, Slot, header, read_header};
 
 const LOG: &str = "log";
 const NEW_LOG: &str = "log.new";
+const DAMAGED_LOG: &str = "log.damaged";
 const WATERMARK: &str = "watermark";
 /// How large a log may be before it is looked at whether it should begin anew, in bytes.
 const COMPACT_ABOVE: u64 = 16 * 1024 * 1024;
+/// How many syncs of the log there are to one of the watermark.
+const MARKS_PER_SYNC: u64 = 64;
 /// Bytes of records in one frame of the base.
 const BASE_FRAME: usize = 256 * 1024;
 
@@ -74,7 +78,7 @@ pub(super) struct Found {
     base: u64,
     /// What is gone, if anything is.
     pub(super) lost: Option<String>,
-    watermark: u64,
+    mark: Option<Mark>,
 }
 
 /// See the module.
@@ -83,7 +87,10 @@ pub(crate) struct Log {
     disk: Box<dyn Disk>,
     log: Box<dyn Extent>,
     watermark: Box<dyn Extent>,
-    turn: u64,
+    /// The slot that is not durable.
+    slot: Slot,
+    /// How often it was written since the other one is.
+    marks: u64,
     salt: u64,
     end: u64,
     base: u64,
@@ -96,34 +103,31 @@ impl Log {
     pub(super) fn inspect(disk: &dyn Disk, empty: Image) -> Outcome<Option<Found>> {
         let names = disk.names().map_err(failed("list the folder"))?;
         let has = |name: &str| names.iter().any(|known| known == name);
-        let mark = if has(WATERMARK) {
-            let bytes = disk.read(WATERMARK).map_err(failed("read 'watermark'"))?;
-            Some(read_watermark(&bytes))
-        } else {
-            None
-        };
+        let has_watermark = has(WATERMARK);
         if !has(LOG) {
-            return match mark {
-                None => Ok(None),
-                Some(_) => Err(LogError::Lost {
-                    what: "the file 'log' is gone".to_owned(),
-                }),
+            return if has_watermark {
+                let what = "the file 'log' is gone".to_owned();
+                Err(LogError::Lost { what })
+            } else {
+                Ok(None)
             };
         }
+        let mark = has_watermark
+            .then(|| disk.read(WATERMARK).map_err(failed("read 'watermark'")))
+            .transpose()?
+            .and_then(|bytes| Mark::read(&bytes));
         let bytes = disk.read(LOG).map_err(failed("read 'log'"))?;
         let salt = read_header(&bytes).ok_or(LogError::Format)?;
         let mut reading = Reading::new(empty, salt);
-        reading.read(&bytes, mark.flatten());
-        if mark.is_none_or(|mark| mark.is_none()) && reading.image.position() > Position::START {
-            // It is made before the first record is.
-            reading.lose(match mark {
-                None => "the file 'watermark' is gone, so nobody can tell whether the log is whole",
-                Some(_) => {
-                    "the file 'watermark' is damaged, so nobody can tell whether the log is whole"
-                }
-            });
+        reading.read(&bytes, mark.map(|mark| mark.records));
+        if mark.is_none() && reading.image.position() > Position::START {
+            // One of its slots is durable before the first record is made.
+            let how = if has_watermark { "damaged" } else { "gone" };
+            reading.lose(&format!(
+                "the file 'watermark' is {how}, so nobody can tell whether the log is whole"
+            ));
         }
-        Ok(Some(reading.found(mark.flatten().unwrap_or(0))))
+        Ok(Some(reading.found(mark)))
     }
 
     /// Opens the log, or makes one.
@@ -133,74 +137,86 @@ impl Log {
         loss: Loss,
         salt: u64,
     ) -> Outcome<(Self, Image, Time)> {
-        let found = match Self::inspect(&*disk, empty.clone()) {
-            Ok(found) => found,
-            Err(LogError::Lost { .. } | LogError::Format) if loss == Loss::Accept => None,
-            Err(error) => return Err(error),
-        };
-        let watermark = |disk: &dyn Disk| disk.open(WATERMARK).map_err(failed("open 'watermark'"));
-        let Some(found) = found else {
-            let mut image = empty;
-            // What is gone was numbered: its numbers are not given again.
-            let before = disk
-                .read(WATERMARK)
-                .ok()
-                .filter(|_| loss == Loss::Accept)
-                .and_then(|bytes| read_watermark(&bytes));
-            image.set_position(Position::new(before.unwrap_or(0)));
-            let (log, end) = write_base(&*disk, &image, salt, Time::ZERO)?;
-            let mut log = Self {
-                watermark: watermark(&*disk)?,
-                log,
-                disk,
-                turn: 0,
-                salt,
-                end,
-                base: end,
-                position: image.position().records(),
-                compact_above: COMPACT_ABOVE,
-            };
-            log.mark().map_err(failed("write 'watermark'"))?;
-            log.watermark.sync().map_err(failed("sync 'watermark'"))?;
-            log.disk.sync_names().map_err(failed("sync the folder"))?;
-            return Ok((log, image, Time::ZERO));
-        };
-        let Found {
-            mut image,
-            time,
-            lost,
-            ..
-        } = found;
-        if let Some(what) = &lost
-            && loss == Loss::Refuse
-        {
-            return Err(LogError::Lost { what: what.clone() });
+        match Self::inspect(&*disk, empty.clone()) {
+            Ok(None) => {
+                let log = Self::begin(disk, &empty, (salt, Time::ZERO), None)?;
+                Ok((log, empty, Time::ZERO))
+            }
+            Ok(Some(found)) => match (&found.lost, loss) {
+                (None, _) => Self::go_on(disk, found),
+                (Some(what), Loss::Refuse) => Err(LogError::Lost { what: what.clone() }),
+                (Some(_), Loss::Accept) => {
+                    let mut image = found.image;
+                    let (time, salt) = (found.time, found.salt);
+                    set_aside(&*disk)?;
+                    renumber(&mut image, found.mark);
+                    let log = Self::begin(disk, &image, (salt, time), found.mark)?;
+                    Ok((log, image, time))
+                }
+            },
+            Err(LogError::Lost { .. } | LogError::Format) if loss == Loss::Accept => {
+                set_aside(&*disk)?;
+                let mark = disk.read(WATERMARK).ok();
+                let mark = mark.and_then(|bytes| Mark::read(&bytes));
+                let mut image = empty;
+                renumber(&mut image, mark);
+                let log = Self::begin(disk, &image, (salt, Time::ZERO), mark)?;
+                Ok((log, image, Time::ZERO))
+            }
+            Err(error) => Err(error),
         }
+    }
+
+    /// A new log that holds `image`, written at a time under a salt.
+    fn begin(
+        disk: Box<dyn Disk>,
+        image: &Image,
+        (salt, time): (u64, Time),
+        mark: Option<Mark>,
+    ) -> Outcome<Self> {
+        let (log, end) = write_base(&*disk, image, salt, time)?;
+        let found = Found {
+            image: Image::clone(image),
+            time,
+            salt,
+            end,
+            base: end,
+            lost: None,
+            mark,
+        };
+        Self::with(disk, log, &found)
+    }
+
+    /// The log that was found, which is whole.
+    fn go_on(disk: Box<dyn Disk>, found: Found) -> Outcome<(Self, Image, Time)> {
         let file = disk.open(LOG).map_err(failed("open 'log'"))?;
+        // What was half written when the process ended goes, so that nothing can stand behind it.
+        file.truncate(found.end).map_err(failed("cut 'log'"))?;
+        file.sync().map_err(failed("sync 'log'"))?;
+        let log = Self::with(disk, file, &found)?;
+        Ok((log, found.image, found.time))
+    }
+
+    fn with(disk: Box<dyn Disk>, log: Box<dyn Extent>, found: &Found) -> Outcome<Self> {
+        let watermark = disk.open(WATERMARK).map_err(failed("open 'watermark'"))?;
+        // What was read may not be durable yet.
+        watermark.sync().map_err(failed("sync 'watermark'"))?;
         let mut log = Self {
-            watermark: watermark(&*disk)?,
-            log: file,
             disk,
-            turn: 0,
+            log,
+            watermark,
+            slot: found.mark.map_or(Slot::First, |mark| mark.slot.other()),
+            marks: 0,
             salt: found.salt,
             end: found.end,
             base: found.base,
-            position: image.position().records(),
+            position: found.image.position().records(),
             compact_above: COMPACT_ABOVE,
         };
-        // What was half written when the process ended goes, so that nothing can stand behind it.
-        log.log.truncate(log.end).map_err(failed("cut 'log'"))?;
-        log.log.sync().map_err(failed("sync 'log'"))?;
-        if lost.is_some() {
-            let end = image.position().records().max(found.watermark);
-            image.set_position(Position::new(end));
-            log.position = end;
-            log.compact(&image, time)
-                .map_err(failed("write the log anew"))?;
-        }
         log.mark().map_err(failed("write 'watermark'"))?;
-        log.watermark.sync().map_err(failed("sync 'watermark'"))?;
-        Ok((log, image, time))
+        log.sync_mark().map_err(failed("sync 'watermark'"))?;
+        log.disk.sync_names().map_err(failed("sync the folder"))?;
+        Ok(log)
     }
 
     #[cfg(test)]
@@ -243,8 +259,24 @@ impl Log {
     }
 
     fn mark(&mut self) -> io::Result<()> {
-        self.turn += 1;
-        write_all(&*self.watermark, &watermark(self.position), slot(self.turn))
+        if self.marks >= MARKS_PER_SYNC {
+            self.sync_mark()?;
+        }
+        self.marks += 1;
+        let mark = Mark {
+            records: self.position,
+            slot: self.slot,
+        };
+        let offset = self.slot.offset() as u64;
+        write_all(&*self.watermark, &mark.to_bytes(), offset)
+    }
+
+    /// Makes the slot durable that is not; the other one is written from then on.
+    fn sync_mark(&mut self) -> io::Result<()> {
+        self.watermark.sync()?;
+        self.slot = self.slot.other();
+        self.marks = 0;
+        Ok(())
     }
 
     /// Whether the log has grown enough to begin anew.
@@ -264,8 +296,25 @@ impl Log {
         self.end = end;
         self.base = end;
         self.mark()?;
-        self.watermark.sync()
+        self.sync_mark()
     }
+}
+
+/// Keeps what is damaged, so that it can be looked at.
+fn set_aside(disk: &dyn Disk) -> Outcome<()> {
+    match disk.rename(LOG, DAMAGED_LOG) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            Err(LogError::Io("set 'log' aside", error))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// What is gone was numbered: its numbers are not given again.
+fn renumber(image: &mut Image, mark: Option<Mark>) {
+    let known = image.position().records();
+    let end = mark.map_or(known, |mark| mark.records.max(known));
+    image.set_position(Position::new(end));
 }
 
 /// Writes a log that holds `image` and nothing else, and puts it into the place of the log.
@@ -437,7 +486,7 @@ impl Reading {
         true
     }
 
-    fn found(self, watermark: u64) -> Found {
+    fn found(self, mark: Option<Mark>) -> Found {
         Found {
             image: self.image,
             time: Time::from_millis(self.time),
@@ -445,7 +494,7 @@ impl Reading {
             end: self.end as u64,
             base: self.base.unwrap_or(HEADER) as u64,
             lost: self.lost,
-            watermark,
+            mark,
         }
     }
 }
