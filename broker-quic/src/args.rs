@@ -28,7 +28,7 @@ pub(crate) struct Cli {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Serve clients (this is what happens without a command)
-    Serve(Serve),
+    Serve(Box<Serve>),
     /// Say whether a configuration file, and every file that it names, is good
     CheckConfig(CheckConfig),
     /// Print the annotated default configuration
@@ -128,6 +128,7 @@ pub(crate) struct Serve {
 
 impl Cli {
     pub(crate) fn into_command(self) -> Command {
-        self.command.unwrap_or(Command::Serve(self.serve))
+        self.command
+            .unwrap_or_else(|| Command::Serve(Box::new(self.serve)))
     }
 }

@@ -77,7 +77,7 @@ impl Certificate {
 /// Writes a file of its owner's alone, whole or not at all.
 fn write(file: &Path, what: &'static str, text: &str) -> Result<(), CertificateError> {
     let written = || {
-        let folder = file.parent().unwrap_or(Path::new("."));
+        let folder = file.parent().unwrap_or_else(|| Path::new("."));
         let mut temporary = tempfile::NamedTempFile::new_in(folder)?;
         temporary.write_all(text.as_bytes())?;
         temporary.as_file().sync_all()?;

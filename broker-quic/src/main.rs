@@ -21,7 +21,7 @@ use crate::args::{Cli, Command, Serve};
 
 fn main() -> ExitCode {
     let outcome = match Cli::parse().into_command() {
-        Command::Serve(serve) => serve_until_told(serve),
+        Command::Serve(serve) => serve_until_told(*serve),
         Command::Passwd(passwd) => passwd::run(&passwd),
         Command::CheckConfig(check) => check_config(&check.file),
         Command::DefaultConfig => print(DEFAULT),

@@ -24,7 +24,7 @@ use crate::driver::{Bell, Clock, serve, sleep_until_some};
 use crate::listener::{ListenerUrl, Scheme};
 use crate::problem::Problem;
 use crate::settings::{ListenerSettings, Settings};
-use crate::store::{self, Durable, Opened, StoreError};
+use crate::store::{self, DataSettings, Durable, Opened, StoreError};
 use crate::tls::{Tls, TlsError};
 use crate::transport::{Reader, Writer};
 use crate::tuning;
@@ -172,10 +172,10 @@ impl Server {
             store: None,
             store_failure: None,
         };
-        if let Some((durable, opened)) = opened {
+        if let Some(opened) = opened {
             let hub = Arc::clone(&server.shared.hub);
             let (writer, failure) =
-                store::Writer::start(opened, hub, clock, durable).map_err(BindError::Thread)?;
+                store::Writer::start(opened, hub, clock).map_err(BindError::Thread)?;
             (server.store, server.store_failure) = (Some(writer), Some(failure));
         }
         for &listener in listeners {
@@ -193,14 +193,11 @@ impl Server {
         core: Config,
         settings: &Settings,
         access: &Access,
-    ) -> Result<(Hub, Clock, Option<(Durable, Opened)>), BindError> {
-        let durable = settings.data.as_ref().map(|data| (data, data.durable));
-        let (data, durable) = match durable {
-            None | Some((_, Durable::Memory)) => {
-                let clock = Clock::start(Time::ZERO);
-                return Ok((Hub::with_policy(core, access.policy()), clock, None));
-            }
-            Some(some) => some,
+    ) -> Result<(Hub, Clock, Option<Opened>), BindError> {
+        let stored = |data: &&DataSettings| data.durable != Durable::Memory;
+        let Some(data) = settings.data.as_ref().filter(stored) else {
+            let clock = Clock::start(Time::ZERO);
+            return Ok((Hub::with_policy(core, access.policy()), clock, None));
         };
         let core = Config {
             durability: Durability::Store,
@@ -209,7 +206,7 @@ impl Server {
         let opened = store::open(data, &core)?;
         let clock = Clock::start(opened.time);
         let hub = Hub::recover(core, access.policy(), &opened.image, clock.now());
-        Ok((hub, clock, Some((durable, opened))))
+        Ok((hub, clock, Some(opened)))
     }
 
     /// Waits until the store has failed, and says why: from then on nothing is acknowledged that must be stored, and the broker

@@ -84,6 +84,9 @@ pub struct Config {
     pub retained_bytes: usize,
     /// Messages that wait below `$delayed/` for their time.
     pub delayed_messages: usize,
+    /// Records that the store has not taken yet. While there are as many, clients are refused whatever would make more of them
+    /// without end: messages that must be stored, subscriptions, stored Sessions.
+    pub pending_records: usize,
     /// Sends every client elsewhere instead of serving it.
     pub redirect: Option<Redirect>,
     /// How often the broker publishes its figures below `$SYS/broker/`; `None` is never.
@@ -124,6 +127,7 @@ impl Default for Config {
             retained_messages: 100_000,
             retained_bytes: 256 * 1024 * 1024,
             delayed_messages: 10_000,
+            pending_records: 100_000,
             redirect: None,
             figures_interval: None,
             buffered_bytes: 512 * 1024 * 1024,

@@ -78,7 +78,7 @@ impl Hub {
         log_end: Position,
     ) -> Self {
         Self {
-            log: Log::new(config.durability, log_end),
+            log: Log::new(&config, log_end),
             budget,
             retained: Retained::new(config.retained_messages, config.retained_bytes),
             interleaving: Interleaving::default(),
@@ -190,6 +190,12 @@ impl Hub {
     /// Sets who is woken when there are records to be taken.
     pub fn set_record_waker(&self, waker: &Waker) {
         self.log.set_waker(waker);
+    }
+
+    /// The store cannot write for now, as when its disk is full: until it says again how far it is durable, clients are refused
+    /// what would have to be stored.
+    pub fn store_is_stuck(&self) {
+        self.log.set_stuck();
     }
 
     /// The store says that the log is durable up to `position`; what waited for that leaves.

@@ -3,7 +3,7 @@
 //! It is what a broker recovers from, and what a store writes anew when it compacts. It believes nothing about the order of
 //! records but what they say: a record about what is not there changes nothing.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use quince_codec::{PacketId, QoS};
@@ -57,6 +57,15 @@ pub(crate) struct Away {
     pub(crate) will: Option<Time>,
 }
 
+/// Retained messages that a Session is still owed for a subscription.
+#[derive(Clone, Debug)]
+pub(crate) struct Owed {
+    pub(crate) flow: FlowId,
+    pub(crate) filter: Arc<str>,
+    /// The topic that was read last.
+    pub(crate) last: Option<Arc<str>>,
+}
+
 /// A delivery with its message.
 #[derive(Clone, Debug)]
 pub(crate) struct Waits {
@@ -72,6 +81,8 @@ pub(crate) struct SessionImage {
     pub(crate) away: Option<Away>,
     pub(crate) will: Option<(u64, Arc<Will>)>,
     pub(crate) subscriptions: BTreeMap<(FlowId, Arc<str>), Subscription>,
+    /// In the order in which they are read.
+    pub(crate) owed: VecDeque<Owed>,
     /// What waits and what is in flight.
     pub(crate) deliveries: BTreeMap<DeliveryId, Waits>,
     pub(crate) flows: BTreeMap<FlowId, FlowImage>,
@@ -234,6 +245,8 @@ impl Image {
             | Change::SessionAway { session, .. }
             | Change::Subscribed { session, .. }
             | Change::Unsubscribed { session, .. }
+            | Change::RetainedOwed { session, .. }
+            | Change::RetainedRead { session }
             | Change::Settled { session, .. } => *session,
             _ => return,
         };
@@ -274,8 +287,16 @@ impl Image {
                 ..
             } => _ = state.subscriptions.insert((flow, filter), subscription),
             Change::Unsubscribed { flow, filter, .. } => {
+                state.forget_owed(flow, &filter);
                 state.subscriptions.remove(&(flow, filter));
             }
+            Change::RetainedOwed {
+                flow, filter, last, ..
+            } => {
+                state.forget_owed(flow, &filter);
+                state.owed.push_back(Owed { flow, filter, last });
+            }
+            Change::RetainedRead { .. } => _ = state.owed.pop_front(),
             Change::Settled { delivery, .. } => {
                 if let Some(waits) = state.deliveries.remove(&delivery)
                     && let Some(flow) = state.flows.get_mut(&waits.queued.flow)
@@ -307,6 +328,7 @@ impl Image {
             away: None,
             will: None,
             subscriptions: BTreeMap::new(),
+            owed: VecDeque::new(),
             deliveries: BTreeMap::new(),
             flows: BTreeMap::new(),
         };
@@ -360,6 +382,12 @@ impl Image {
             queued,
             origin,
         } = publication;
+        if let Origin::Owed(session) = origin
+            && let Some(session) = self.sessions.get_mut(&session)
+            && let Some(owed) = session.owed.front_mut()
+        {
+            owed.last = Some(Arc::clone(&message.topic));
+        }
         self.use_up(origin);
         match retention {
             Retention::Untouched => {}
@@ -385,7 +413,7 @@ impl Image {
 
     fn use_up(&mut self, origin: Origin) {
         match origin {
-            Origin::Nothing => {}
+            Origin::Nothing | Origin::Owed(_) => {}
             Origin::Received(exchanged) => {
                 if let Some(flow) = self.flow(exchanged) {
                     flow.incoming.insert(exchanged.packet_id);
@@ -531,6 +559,11 @@ impl Waits {
 }
 
 impl SessionImage {
+    fn forget_owed(&mut self, flow: FlowId, filter: &Arc<str>) {
+        self.owed
+            .retain(|owed| owed.flow != flow || owed.filter != *filter);
+    }
+
     fn changes(&self, session: SessionId) -> impl Iterator<Item = Change> + use<'_> {
         let subscriptions = self
             .subscriptions
@@ -541,6 +574,12 @@ impl SessionImage {
                 filter: Arc::clone(filter),
                 subscription: *subscription,
             });
+        let owed = self.owed.iter().map(move |owed| Change::RetainedOwed {
+            session,
+            flow: owed.flow,
+            filter: Arc::clone(&owed.filter),
+            last: owed.last.clone(),
+        });
         let will = self.will.iter().map(move |(number, will)| Change::WillSet {
             session,
             number: *number,
@@ -552,7 +591,7 @@ impl SessionImage {
             ends: away.ends,
             will: away.will,
         });
-        subscriptions.chain(will).chain(away)
+        subscriptions.chain(owed).chain(will).chain(away)
     }
 }
 

@@ -1,9 +1,10 @@
 //! Durability as a position in one log, who moves it, and the records that wait to be written there.
 
 use core::task::Waker;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use crate::config::Config;
 use crate::record::{Change, Record};
 
 /// A place in the log of persistent records. A packet that carries one leaves when the store is durable up to there.
@@ -58,19 +59,28 @@ struct Pending {
 #[derive(Debug)]
 pub(crate) struct Log {
     durability: Durability,
+    /// How many records may wait.
+    limit: usize,
     pending: Mutex<Pending>,
+    /// So many wait.
+    is_at_limit: AtomicBool,
+    /// The store says that it cannot write.
+    is_stuck: AtomicBool,
     durable: AtomicU64,
 }
 
 impl Log {
     /// A log that goes on behind `end`, which is durable.
-    pub(crate) fn new(durability: Durability, end: Position) -> Self {
+    pub(crate) fn new(config: &Config, end: Position) -> Self {
         Self {
-            durability,
+            durability: config.durability,
+            limit: config.pending_records,
             pending: Mutex::new(Pending {
                 end: end.0,
                 ..Pending::default()
             }),
+            is_at_limit: AtomicBool::new(false),
+            is_stuck: AtomicBool::new(false),
             durable: AtomicU64::new(end.0),
         }
     }
@@ -82,6 +92,12 @@ impl Log {
     /// Whether records are made at all.
     pub(crate) fn is_kept(&self) -> bool {
         self.durability == Durability::Store
+    }
+
+    /// Whether nothing should be taken from clients that makes more records: the store does not keep up. What follows from
+    /// what is there already (a delivery, its acknowledgement, a Will Message) still makes them, and is bounded by that.
+    pub(crate) fn is_full(&self) -> bool {
+        self.is_at_limit.load(Ordering::Acquire) || self.is_stuck.load(Ordering::Acquire)
     }
 
     /// Makes one record, from its own number, and returns the position behind it.
@@ -96,6 +112,9 @@ impl Log {
             pending.end += 1;
             let position = pending.end;
             pending.records.push(Record(change(position)));
+            if pending.records.len() >= self.limit {
+                self.is_at_limit.store(true, Ordering::Release);
+            }
             // Whoever was woken takes everything.
             let is_first = pending.records.len() == 1;
             (position, pending.waker.clone().filter(|_| is_first))
@@ -109,6 +128,7 @@ impl Log {
     /// Takes what was appended since the last call.
     pub(crate) fn take(&self) -> Batch {
         let mut pending = self.pending();
+        self.is_at_limit.store(false, Ordering::Release);
         Batch {
             records: core::mem::take(&mut pending.records),
             end: Position(pending.end),
@@ -127,7 +147,12 @@ impl Log {
         Position(self.pending().end)
     }
 
+    pub(crate) fn set_stuck(&self) {
+        self.is_stuck.store(true, Ordering::Release);
+    }
+
     pub(crate) fn set_durable(&self, position: Position) {
+        self.is_stuck.store(false, Ordering::Release);
         self.durable
             .fetch_max(position.0.min(self.end().0), Ordering::AcqRel);
     }

@@ -51,6 +51,8 @@ pub(crate) enum Origin {
     Delayed(u64),
     /// A message of a shared subscription whose receiver's Session has ended.
     Orphan(DeliveryId),
+    /// A retained message that the Session was owed for the first of its new subscriptions.
+    Owed(SessionId),
 }
 
 impl Origin {
@@ -152,6 +154,18 @@ pub(crate) enum Change {
         session: SessionId,
         flow: FlowId,
         filter: Arc<str>,
+    },
+    /// The Session is owed the retained messages that a subscription matches: those behind topic `last`, in the order in which
+    /// they are read.
+    RetainedOwed {
+        session: SessionId,
+        flow: FlowId,
+        filter: Arc<str>,
+        last: Option<Arc<str>>,
+    },
+    /// It was given all that the first of these subscriptions matched.
+    RetainedRead {
+        session: SessionId,
     },
     Published(Box<Publication>),
     Delayed {

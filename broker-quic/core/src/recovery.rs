@@ -14,6 +14,7 @@ use crate::policy::Policy;
 use crate::position::Position;
 use crate::record::DeliveryId;
 use crate::registry::{Aftermath, DueWill};
+use crate::retained::Cursor;
 use crate::session::{NEVER, Session, SessionWill};
 use crate::time::Time;
 
@@ -77,6 +78,7 @@ impl SessionImage {
         session.principal = self.principal.clone();
         session.is_recorded = true;
         session.subscriptions = self.subscriptions.clone();
+        session.cursors = self.cursors().collect();
         session.will = self.will.as_ref().map(|(number, will)| SessionWill {
             will: Arc::clone(will),
             record: Some(*number),
@@ -106,6 +108,16 @@ impl SessionImage {
             session.mailbox.restore(waits.delivery(*id));
         }
         Box::new(session)
+    }
+
+    fn cursors(&self) -> impl Iterator<Item = Cursor> {
+        self.owed.iter().filter_map(|owed| {
+            let filter = Arc::clone(&owed.filter);
+            let subscription = self.subscriptions.get(&(owed.flow, Arc::clone(&filter)))?;
+            let granted = subscription.options.qos;
+            let cursor = Cursor::new(owed.flow, filter, granted, subscription.identifier);
+            Some(cursor.resumed_behind(owed.last.as_ref()))
+        })
     }
 
     fn deadlines(&self, now: Time) -> (Option<Time>, Option<Time>) {

@@ -146,6 +146,9 @@ impl Registry {
         if request.expiry > 0 && !already_stored && self.stored >= hub.config.stored_sessions {
             return Attach::Full;
         }
+        if (request.expiry > 0 || already_stored) && hub.log.is_full() {
+            return Attach::Full;
+        }
         let Some(entry) = known else {
             return Attach::Ready(self.create(hub, &request, Position::START));
         };

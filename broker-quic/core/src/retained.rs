@@ -161,6 +161,8 @@ pub(crate) struct Cursor {
     pub(crate) filter: Arc<str>,
     pub(crate) granted: QoS,
     pub(crate) identifier: Option<u32>,
+    /// What is to be sent below this was sent before, or is lost.
+    pub(crate) least: QoS,
     shard: usize,
     last: Option<Arc<str>>,
 }
@@ -177,8 +179,25 @@ impl Cursor {
             filter,
             granted,
             identifier,
+            least: QoS::AtMostOnce,
             shard: 0,
             last: None,
+        }
+    }
+
+    /// The same, going on behind topic `last` after the process ended. It was not stored how far messages of QoS 0 had been
+    /// sent, so none is: it may be lost, but not come twice.
+    pub(crate) fn resumed_behind(self, last: Option<&Arc<str>>) -> Self {
+        let shard = match last {
+            Some(_) if !self.filter.contains(['+', '#']) => SHARDS,
+            Some(last) => shard_of(last),
+            None => 0,
+        };
+        Self {
+            least: QoS::AtLeastOnce,
+            shard,
+            last: last.cloned(),
+            ..self
         }
     }
 

@@ -341,6 +341,7 @@ fn check_limits(source: &Source, limits: &LimitsSection) -> Result<(), Problem> 
         ("queue_messages", limits.queue_messages == 0),
         ("queue_bytes", limits.queue_bytes == 0),
         ("buffered_bytes", limits.buffered_bytes == 0),
+        ("pending_records", limits.pending_records == 0),
         ("outbox_bytes", limits.outbox_bytes == 0),
     ];
     if let Some((key, _)) = positive.iter().find(|(_, is_zero)| *is_zero) {

@@ -180,6 +180,7 @@ pub(crate) struct LimitsSection {
     pub(crate) retained_messages: usize,
     pub(crate) retained_bytes: usize,
     pub(crate) delayed_messages: usize,
+    pub(crate) pending_records: usize,
     pub(crate) buffered_bytes: usize,
     pub(crate) outbox_bytes: usize,
     pub(crate) session_expiry_maximum_seconds: Option<u32>,

@@ -50,6 +50,7 @@ impl LimitsSection {
             session_expiry_maximum,
             keep_alive_maximum,
             delayed_messages,
+            pending_records,
             ..
         } = *config;
         Self {
@@ -74,6 +75,7 @@ impl LimitsSection {
             retained_messages,
             retained_bytes,
             delayed_messages,
+            pending_records,
             buffered_bytes,
             outbox_bytes,
             session_expiry_maximum_seconds: (session_expiry_maximum != NEVER)
@@ -108,6 +110,7 @@ impl LimitsSection {
             session_expiry_maximum: self.session_expiry_maximum_seconds.unwrap_or(NEVER),
             keep_alive_maximum: self.keep_alive_maximum_seconds,
             delayed_messages: self.delayed_messages,
+            pending_records: self.pending_records,
             ..Config::default()
         }
     }

@@ -97,6 +97,7 @@ pub(crate) struct Opened {
     pub(crate) image: Image,
     /// When it was written last.
     pub(crate) time: Time,
+    durable: Durable,
     /// Keeps others out while it lives.
     pub(crate) lock: File,
 }
@@ -147,6 +148,7 @@ pub(crate) fn open(settings: &DataSettings, config: &Config) -> Result<Opened, S
         log,
         image,
         time,
+        durable: settings.durable,
         lock,
     })
 }

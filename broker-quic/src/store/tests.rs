@@ -1,8 +1,9 @@
 //! The store on a disk that fails in every way that a disk may fail.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod simulated;
+
+use std::collections::BTreeSet;
 use std::io;
-use std::sync::{Arc, Mutex, MutexGuard};
 
 use quince_codec::{
     Connect, Framer, Packet, PacketId, Properties, Publish, QoS, Subscribe, SubscriptionList,
@@ -11,253 +12,11 @@ use quince_codec::{
 use quince_core::bench::VirtualBroker;
 use quince_core::{Config, Durability, FlowId, Image, Record, Time};
 
-use super::disk::{Disk, Extent};
+use self::simulated::{Fault, Random, Simulated, size};
+use super::disk::Disk;
 use super::log::{Log, LogError, Loss};
 
 const SALT: u64 = 0x1234_5678_9abc_def0;
-const SECTOR: usize = 512;
-
-/// Numbers that are the same each time (SplitMix64).
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    fn below(&mut self, bound: u64) -> u64 {
-        self.next() % bound
-    }
-}
-
-#[derive(Clone, Debug)]
-enum Change {
-    Write(usize, Vec<u8>),
-    Cut(usize),
-}
-
-impl Change {
-    fn apply(&self, bytes: &mut Vec<u8>) {
-        match self {
-            Self::Write(offset, data) => {
-                let end = offset + data.len();
-                bytes.resize(bytes.len().max(end), 0);
-                bytes[*offset..end].copy_from_slice(data);
-            }
-            Self::Cut(length) => bytes.resize(*length, 0),
-        }
-    }
-}
-
-#[derive(Clone, Debug, Default)]
-struct FileState {
-    durable: Vec<u8>,
-    waiting: Vec<Change>,
-}
-
-impl FileState {
-    fn now(&self) -> Vec<u8> {
-        let mut bytes = self.durable.clone();
-        self.waiting
-            .iter()
-            .for_each(|change| change.apply(&mut bytes));
-        bytes
-    }
-}
-
-/// What one call of the disk does wrong.
-#[derive(Clone, Copy, Debug)]
-enum Fault {
-    Fails(io::ErrorKind),
-    Short,
-    /// From this call on nothing happens any more: the power is gone.
-    PowerCut,
-}
-
-#[derive(Clone, Debug, Default)]
-struct State {
-    files: Vec<FileState>,
-    names: BTreeMap<String, usize>,
-    durable_names: BTreeMap<String, usize>,
-    calls: u64,
-    fault: Option<(u64, Fault)>,
-    is_dead: bool,
-}
-
-impl State {
-    /// Counts a call that changes something; says how it goes wrong.
-    fn call(&mut self) -> io::Result<Option<Fault>> {
-        self.calls += 1;
-        let fault = self
-            .fault
-            .filter(|(at, _)| *at == self.calls)
-            .map(|(_, fault)| fault);
-        if matches!(fault, Some(Fault::PowerCut)) {
-            self.is_dead = true;
-        }
-        match fault {
-            _ if self.is_dead => Err(io::Error::other("no power")),
-            Some(Fault::Fails(kind)) => Err(kind.into()),
-            fault => Ok(fault),
-        }
-    }
-}
-
-/// A disk in memory that knows what is durable.
-#[derive(Clone, Debug, Default)]
-struct Simulated(Arc<Mutex<State>>);
-
-impl Simulated {
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.0.lock().expect("no test panics while it holds this")
-    }
-
-    fn failing(&self, at: u64, fault: Fault) -> Self {
-        let mut state = self.state().clone();
-        state.calls = 0;
-        state.fault = Some((at, fault));
-        Self(Arc::new(Mutex::new(state)))
-    }
-
-    /// What is there after the power was gone: all that is durable, and any of the rest, sector by sector.
-    fn after_power_cut(&self, random: &mut Random) -> Self {
-        let before = self.state().clone();
-        let mut state = State::default();
-        let names = if random.below(2) == 0 {
-            before.names
-        } else {
-            before.durable_names
-        };
-        for (name, index) in names {
-            let file = &before.files[index];
-            let mut bytes = file.durable.clone();
-            for change in &file.waiting {
-                match change {
-                    Change::Write(offset, data) => {
-                        for (number, sector) in data.chunks(SECTOR).enumerate() {
-                            let torn = random.below(sector.len() as u64 + 1) as usize;
-                            let kept = [0, torn, sector.len()][random.below(3) as usize];
-                            let kept = sector[..kept].to_vec();
-                            Change::Write(offset + number * SECTOR, kept).apply(&mut bytes);
-                        }
-                    }
-                    change if random.below(2) == 0 => change.apply(&mut bytes),
-                    Change::Cut(_) => {}
-                }
-            }
-            state.names.insert(name.clone(), state.files.len());
-            state.files.push(FileState {
-                durable: bytes,
-                waiting: Vec::new(),
-            });
-        }
-        state.durable_names = state.names.clone();
-        Self(Arc::new(Mutex::new(state)))
-    }
-
-    /// What is there when the process was killed: all that it wrote.
-    fn after_kill(&self) -> Self {
-        let mut state = self.state().clone();
-        (state.calls, state.fault, state.is_dead) = (0, None, false);
-        Self(Arc::new(Mutex::new(state)))
-    }
-
-    /// The same disk with one file changed.
-    fn with(&self, name: &str, change: impl FnOnce(&mut Vec<u8>)) -> Self {
-        let mut state = self.state().clone();
-        let index = state.names[name];
-        let mut bytes = state.files[index].now();
-        change(&mut bytes);
-        state.files[index] = FileState {
-            durable: bytes,
-            waiting: Vec::new(),
-        };
-        (state.calls, state.fault, state.is_dead) = (0, None, false);
-        Self(Arc::new(Mutex::new(state)))
-    }
-
-    fn length(&self, name: &str) -> usize {
-        let state = self.state();
-        state.files[state.names[name]].now().len()
-    }
-}
-
-impl Disk for Simulated {
-    fn names(&self) -> io::Result<Vec<String>> {
-        Ok(self.state().names.keys().cloned().collect())
-    }
-
-    fn read(&self, name: &str) -> io::Result<Vec<u8>> {
-        let state = self.state();
-        let index = state.names.get(name).ok_or(io::ErrorKind::NotFound)?;
-        Ok(state.files[*index].now())
-    }
-
-    fn open(&self, name: &str) -> io::Result<Box<dyn Extent>> {
-        let mut state = self.state();
-        state.call()?;
-        let new = state.files.len();
-        let index = *state.names.entry(name.to_owned()).or_insert(new);
-        if index == new {
-            state.files.push(FileState::default());
-        }
-        Ok(Box::new(SimulatedFile(self.clone(), index)))
-    }
-
-    fn rename(&self, from: &str, to: &str) -> io::Result<()> {
-        let mut state = self.state();
-        state.call()?;
-        let index = state.names.remove(from).ok_or(io::ErrorKind::NotFound)?;
-        state.names.insert(to.to_owned(), index);
-        Ok(())
-    }
-
-    fn sync_names(&self) -> io::Result<()> {
-        let mut state = self.state();
-        state.call()?;
-        state.durable_names = state.names.clone();
-        Ok(())
-    }
-}
-
-#[derive(Debug)]
-struct SimulatedFile(Simulated, usize);
-
-impl Extent for SimulatedFile {
-    fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<usize> {
-        let mut state = self.0.state();
-        let fault = state.call()?;
-        let count = match fault {
-            Some(Fault::Short) => bytes.len().div_ceil(2),
-            _ => bytes.len(),
-        };
-        let change = Change::Write(offset as usize, bytes[..count].to_vec());
-        state.files[self.1].waiting.push(change);
-        Ok(count)
-    }
-
-    fn truncate(&self, length: u64) -> io::Result<()> {
-        let mut state = self.0.state();
-        state.call()?;
-        state.files[self.1]
-            .waiting
-            .push(Change::Cut(length as usize));
-        Ok(())
-    }
-
-    fn sync(&self) -> io::Result<()> {
-        let mut state = self.0.state();
-        state.call()?;
-        let file = &mut state.files[self.1];
-        file.durable = file.now();
-        file.waiting.clear();
-        Ok(())
-    }
-}
 
 fn config() -> Config {
     Config {
@@ -284,10 +43,7 @@ fn connect() -> Vec<u8> {
 }
 
 fn payload(number: u64) -> String {
-    format!(
-        "payload of {number} {}",
-        "x".repeat(20 + number as usize % 40)
-    )
+    format!("payload of {number} {}", "x".repeat(20 + size(number % 40)))
 }
 
 /// `count` records, each of a retained message that says what its payload must be: its topic is the payload's number.
@@ -358,7 +114,7 @@ fn fill(disk: &Simulated, records: &[Record], compact_above: u64) -> (u64, Optio
     };
     let mut log = log.compact_above(compact_above);
     let mut durable = image.position().records();
-    for batch in records[durable as usize..].chunks(3) {
+    for batch in records[size(durable)..].chunks(3) {
         let now = Time::from_millis(durable);
         let mut attempts = 0;
         // What is not written may be tried again; what is not synced may not.
@@ -422,8 +178,8 @@ fn nothing_synced_is_lost_when_the_power_is_cut_at_any_call() {
                     _ = open(&recovering, Loss::Refuse);
                     disk = recovering.after_power_cut(&mut random);
                 }
-                let (_, image) = open(&disk, Loss::Refuse)
-                    .unwrap_or_else(|error| panic!("cut at call {at}, {durable} durable: {error}"));
+                let what = format!("cut at call {at}, {durable} durable");
+                let (_, image) = open(&disk, Loss::Refuse).expect(&what);
                 let found = image.position().records();
                 assert!(found >= durable, "cut at {at}: {found} of {durable}");
                 assert_eq!(shown(&image), all(found), "cut at {at}");
@@ -449,7 +205,7 @@ fn every_call_may_fail_once() {
             at += 1;
             let disk = Simulated::default().failing(at, fault);
             let (durable, error) = fill(&disk, &records, 700);
-            if disk.state().calls < at {
+            if disk.calls() < at {
                 break;
             }
             if error.is_none() {
@@ -457,8 +213,8 @@ fn every_call_may_fail_once() {
             }
             // The process goes on from what the system has, or from what is on the medium.
             for disk in [disk.after_kill(), disk.after_power_cut(&mut random)] {
-                let (_, image) = open(&disk, Loss::Refuse)
-                    .unwrap_or_else(|error| panic!("{fault:?} at {at}: {error}"));
+                let what = format!("{fault:?} at {at}");
+                let (_, image) = open(&disk, Loss::Refuse).expect(&what);
                 let found = image.position().records();
                 assert!(found >= durable, "{fault:?} at {at}: {found} of {durable}");
                 assert_eq!(shown(&image), all(found), "{fault:?} at {at}");
@@ -487,12 +243,11 @@ fn assert_noticed(disk: &Simulated, what: &str) {
         Err(error) => assert!(!error.to_string().is_empty()),
     }
     let disk = disk.with("log", |_| {});
-    let (_, image) = open(&disk, Loss::Accept)
-        .unwrap_or_else(|error| panic!("{what}: not even with loss accepted: {error}"));
+    let (_, image) = open(&disk, Loss::Accept).expect(what);
     let left = shown(&image);
     assert!(left.is_subset(&all(12)), "{what}");
     // From then on it is a whole store again, with nothing more gone.
-    let (_, image) = open(&disk, Loss::Refuse).unwrap_or_else(|error| panic!("{what}: {error}"));
+    let (_, image) = open(&disk, Loss::Refuse).expect(what);
     assert_eq!(shown(&image), left, "{what}");
 }
 
@@ -569,4 +324,28 @@ fn a_message_cannot_pass_for_a_frame() {
     });
     let (_, image) = open(&grafted, Loss::Accept).expect("accepted");
     assert_eq!(shown(&image), BTreeSet::new());
+}
+
+/// A folder that format 1 was written to, as it was released.
+const FORMAT_1: [(&str, &[u8]); 2] = [
+    ("log", include_bytes!("tests/format-1/log")),
+    ("watermark", include_bytes!("tests/format-1/watermark")),
+];
+
+#[test]
+fn a_store_of_format_1_is_understood_for_ever() {
+    let disk = Simulated::holding(&FORMAT_1);
+    let (_, image) = open(&disk, Loss::Refuse).expect("opens");
+    assert_eq!(shown(&image), all(12));
+}
+
+#[test]
+fn a_store_is_written_in_format_1() {
+    let disk = small_store();
+    for (name, bytes) in FORMAT_1 {
+        assert!(
+            disk.read(name).expect("there") == bytes,
+            "'{name}' is written in another way: give the format another number, and add a folder of it here"
+        );
+    }
 }

@@ -78,7 +78,6 @@ impl Writer {
         opened: Opened,
         hub: Arc<Hub>,
         clock: Clock,
-        durable: Durable,
     ) -> io::Result<(Self, oneshot::Receiver<io::Error>)> {
         let bell = Arc::new(Bell::default());
         hub.set_record_waker(&Waker::from(Arc::clone(&bell)));
@@ -86,7 +85,11 @@ impl Writer {
         bell.change(|signals| signals.rung = true);
         let (failed, failure) = oneshot::channel();
         let Opened {
-            log, image, lock, ..
+            log,
+            image,
+            durable,
+            lock,
+            ..
         } = opened;
         let mut writing = Writing {
             log,
@@ -201,6 +204,7 @@ impl Writing {
                         warn!("the disk is full, acknowledgements wait until it has room");
                     }
                     was_full = true;
+                    self.hub.store_is_stuck();
                     if self.bell.wait(Some(NEXT_ATTEMPT)) {
                         return Err(error);
                     }

@@ -46,9 +46,17 @@ impl Exchange<'_> {
                 return Ok(Delivered::Nothing);
             }
             let (flow, granted, identifier) = (cursor.flow, cursor.granted, cursor.identifier);
+            let least = cursor.least;
             match cursor.next(&self.hub.retained) {
-                Some(message) => self.deliver_retained(message, flow, granted, identifier),
-                None => _ = self.session.cursors.pop_front(),
+                Some(message) if message.qos.min(granted) >= least => {
+                    self.deliver_retained(message, flow, granted, identifier);
+                }
+                Some(_) => {}
+                None => {
+                    self.session.cursors.pop_front();
+                    let session = self.session.id;
+                    self.record(|_| Change::RetainedRead { session });
+                }
             }
             return Ok(Delivered::More);
         }
@@ -164,7 +172,8 @@ impl Exchange<'_> {
         }
     }
 
-    /// Makes the record that a delivery is given a packet identifier; one that came through no queue is stored first.
+    /// Makes the record that a delivery is given a packet identifier; a retained one, which came through no queue, is stored
+    /// first.
     fn record_sending(&self, delivery: &mut Delivery, packet_id: PacketId) -> Position {
         let session = self.session.id;
         if delivery.id.is_none() {
@@ -174,7 +183,7 @@ impl Exchange<'_> {
                     message: Arc::clone(&delivery.message),
                     retention: Retention::Untouched,
                     queued: vec![Queued::of(delivery, session, 0)],
-                    origin: Origin::Nothing,
+                    origin: Origin::Owed(session),
                 }))
             });
             delivery.id = (stored > Position::START).then(|| DeliveryId {

@@ -146,6 +146,10 @@ impl Exchange<'_> {
         if !self.is_allowed(Action::Publish(destination.topic)) {
             return Err(Refused::NotAuthorized);
         }
+        let is_stored = publish.qos > QoS::AtMostOnce || publish.retain;
+        if (is_stored || destination.delay.is_some()) && self.hub.log.is_full() {
+            return Err(Refused::Quota);
+        }
         let incoming = Incoming {
             topic,
             properties: publish.properties,

@@ -9,6 +9,7 @@ use super::ending::Ending;
 use super::exchange::Exchange;
 use crate::policy::Action;
 use crate::position::Position;
+use crate::record::Change;
 use crate::retained::Cursor;
 use crate::routes::Route;
 use crate::session::Subscription;
@@ -61,13 +62,16 @@ impl Exchange<'_> {
         if !self.is_allowed(Action::Subscribe(filter)) {
             return Err(ReasonCode::NOT_AUTHORIZED);
         }
+        if self.session.is_recorded && self.hub.log.is_full() {
+            return Err(ReasonCode::QUOTA_EXCEEDED);
+        }
         let filter: Arc<str> = Arc::from(filter);
         let key = (self.flow, Arc::clone(&filter));
         let is_new = !self.session.subscriptions.contains_key(&key);
         if is_new && self.session.subscriptions.len() >= self.hub.config.subscriptions_per_session {
             return Err(ReasonCode::QUOTA_EXCEEDED);
         }
-        let record =
+        let mut record =
             self.hub
                 .registry()
                 .subscribe(self.hub, self.session, (self.flow, &filter), wanted);
@@ -82,6 +86,13 @@ impl Exchange<'_> {
             self.session
                 .cursors
                 .retain(|cursor| cursor.flow != self.flow || cursor.filter != filter);
+            let owed = self.record(|_| Change::RetainedOwed {
+                session: self.session.id,
+                flow: self.flow,
+                filter: Arc::clone(&filter),
+                last: None,
+            });
+            record = record.max(owed);
             self.session.cursors.push_back(Cursor::new(
                 self.flow,
                 filter,

@@ -125,6 +125,7 @@ impl Writer<'_> {
                 self.byte(4);
                 self.delivery(delivery);
             }
+            Origin::Owed(session) => self.session(5, session),
         }
     }
 
@@ -315,6 +316,18 @@ impl Writer<'_> {
                 self.byte(17);
                 self.exchanged(*exchanged);
             }
+            Change::RetainedOwed {
+                session,
+                flow,
+                filter,
+                last,
+            } => {
+                self.session(18, *session);
+                self.number(flow.number());
+                self.text(filter);
+                self.optional(last.as_deref(), Self::text);
+            }
+            Change::RetainedRead { session } => self.session(19, *session),
             // `change` has written every other.
             _ => {}
         }
@@ -452,6 +465,7 @@ impl<'b> Reader<'_, 'b> {
             2 => Origin::Will(self.long()?),
             3 => Origin::Delayed(self.long()?),
             4 => Origin::Orphan(self.delivery()?),
+            5 => Origin::Owed(self.session()?),
             _ => return Err(RecordError),
         })
     }
@@ -636,6 +650,15 @@ impl<'b> Reader<'_, 'b> {
             15 => Change::Released(self.exchanged()?),
             16 => Change::Completed(self.exchanged()?),
             17 => Change::Forgotten(self.exchanged()?),
+            18 => Change::RetainedOwed {
+                session: self.session()?,
+                flow: self.flow()?,
+                filter: self.shared_text()?,
+                last: self.optional(Self::shared_text)?,
+            },
+            19 => Change::RetainedRead {
+                session: self.session()?,
+            },
             _ => return Err(RecordError),
         })
     }
