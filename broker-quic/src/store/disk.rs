@@ -2,8 +2,9 @@
 
 use std::fmt;
 use std::fs::{self, OpenOptions};
-use std::io;
-use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::io::{self, Seek, SeekFrom, Write};
+#[cfg(unix)]
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::PathBuf;
 
 /// A folder. Names are plain file names.
@@ -46,6 +47,15 @@ pub(super) fn write_all(extent: &dyn Extent, mut bytes: &[u8], mut offset: u64) 
     Ok(())
 }
 
+/// Opens a file to write, or makes it for its owner alone.
+pub(super) fn private() -> OpenOptions {
+    let mut options = OpenOptions::new();
+    options.write(true).create(true);
+    #[cfg(unix)]
+    options.mode(0o600);
+    options
+}
+
 /// A folder of the system. What is made in it is its owner's alone.
 #[derive(Clone, Debug)]
 pub(super) struct Folder(pub(super) PathBuf);
@@ -62,12 +72,7 @@ impl Disk for Folder {
     }
 
     fn open(&self, name: &str) -> io::Result<Box<dyn Extent>> {
-        let file = OpenOptions::new()
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .mode(0o600)
-            .open(self.0.join(name))?;
+        let file = private().truncate(false).open(self.0.join(name))?;
         Ok(Box::new(SystemFile(file)))
     }
 
@@ -75,8 +80,15 @@ impl Disk for Folder {
         fs::rename(self.0.join(from), self.0.join(to))
     }
 
+    #[cfg(unix)]
     fn sync_names(&self) -> io::Result<()> {
         fs::File::open(&self.0)?.sync_all()
+    }
+
+    /// Elsewhere a folder cannot be synced; the system journals its names.
+    #[cfg(not(unix))]
+    fn sync_names(&self) -> io::Result<()> {
+        Ok(())
     }
 }
 
@@ -85,7 +97,9 @@ struct SystemFile(fs::File);
 
 impl Extent for SystemFile {
     fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<usize> {
-        self.0.write_at(bytes, offset)
+        let mut file = &self.0;
+        file.seek(SeekFrom::Start(offset))?;
+        file.write(bytes)
     }
 
     fn truncate(&self, length: u64) -> io::Result<()> {

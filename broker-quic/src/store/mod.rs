@@ -11,16 +11,17 @@ mod tests;
 mod writer;
 
 use std::collections::hash_map::RandomState;
-use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
+use std::fs::{DirBuilder, File, TryLockError};
 use std::hash::{BuildHasher, Hasher};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+#[cfg(unix)]
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use quince_core::{Config, Contents, Image, Time};
 
-use self::disk::Folder;
+use self::disk::{Folder, private};
 use self::log::{Log, LogError, Loss};
 pub(crate) use self::writer::Writer;
 
@@ -104,9 +105,11 @@ pub(crate) struct Opened {
 
 /// Makes the folder if it is missing, for its owner alone.
 pub(crate) fn make_folder(directory: &Path) -> Result<(), StoreError> {
-    DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
+    let mut builder = DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    builder.mode(0o700);
+    builder
         .create(directory)
         .map_err(|error| unusable(directory, &error))
 }
@@ -154,12 +157,7 @@ pub(crate) fn open(settings: &DataSettings, config: &Config) -> Result<Opened, S
 }
 
 fn lock(directory: &Path) -> io::Result<File> {
-    let file = OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .mode(0o600)
-        .open(directory.join("lock"))?;
+    let file = private().truncate(false).open(directory.join("lock"))?;
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) => Err(io::Error::other("another broker uses it")),
