@@ -7,6 +7,8 @@ use rcgen::{CertificateParams, DistinguishedName, DnType, KeyPair};
 use rustls::pki_types::pem::{self, PemObject};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 
+use crate::store::sync_names;
+
 /// A certificate with its private key.
 #[derive(Debug)]
 pub struct Certificate {
@@ -82,7 +84,7 @@ fn write(file: &Path, what: &'static str, text: &str) -> Result<(), CertificateE
         temporary.write_all(text.as_bytes())?;
         temporary.as_file().sync_all()?;
         temporary.persist(file)?;
-        std::fs::File::open(folder)?.sync_all()
+        sync_names(folder)
     };
     written().map_err(|error: std::io::Error| file_error(what, file, error.to_string()))
 }

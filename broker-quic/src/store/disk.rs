@@ -5,7 +5,7 @@ use std::fs::{self, OpenOptions};
 use std::io::{self, Seek, SeekFrom, Write};
 #[cfg(unix)]
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// A folder. Names are plain file names.
 pub(super) trait Disk: fmt::Debug + Send {
@@ -47,6 +47,14 @@ pub(super) fn write_all(extent: &dyn Extent, mut bytes: &[u8], mut offset: u64) 
     Ok(())
 }
 
+/// Returns when all names in a folder are durable. Only Unix can be asked for that; other systems journal them.
+pub(crate) fn sync_names(folder: &Path) -> io::Result<()> {
+    if cfg!(unix) {
+        fs::File::open(folder)?.sync_all()?;
+    }
+    Ok(())
+}
+
 /// Opens a file to write, or makes it for its owner alone.
 pub(super) fn private() -> OpenOptions {
     let mut options = OpenOptions::new();
@@ -80,15 +88,8 @@ impl Disk for Folder {
         fs::rename(self.0.join(from), self.0.join(to))
     }
 
-    #[cfg(unix)]
     fn sync_names(&self) -> io::Result<()> {
-        fs::File::open(&self.0)?.sync_all()
-    }
-
-    /// Elsewhere a folder cannot be synced; the system journals its names.
-    #[cfg(not(unix))]
-    fn sync_names(&self) -> io::Result<()> {
-        Ok(())
+        sync_names(&self.0)
     }
 }
 

@@ -21,6 +21,7 @@ use std::time::Duration;
 
 use quince_core::{Config, Contents, Image, Time};
 
+pub(crate) use self::disk::sync_names;
 use self::disk::{Folder, private};
 use self::log::{Log, LogError, Loss};
 pub(crate) use self::writer::Writer;
