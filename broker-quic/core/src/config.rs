@@ -3,7 +3,7 @@
 use core::time::Duration;
 use std::sync::Arc;
 
-use quince_codec::ReasonCode;
+use quince_codec::{QoS, ReasonCode};
 
 use crate::position::Durability;
 
@@ -68,6 +68,10 @@ pub struct Config {
     pub user_properties: usize,
     /// QoS 1 and 2 messages in flight per direction, at least 1; announced as Receive Maximum.
     pub receive_maximum: u16,
+    /// The highest QoS of a PUBLISH or a Will Message; announced as Maximum QoS where it is below 2.
+    pub maximum_qos: QoS,
+    /// Whether messages are retained; announced as Retain Available.
+    pub retain_available: bool,
     /// Topic Aliases per direction; announced as Topic Alias Maximum.
     pub topic_alias_maximum: u16,
     /// Messages that wait for one Session or are in flight to it.
@@ -119,6 +123,8 @@ impl Default for Config {
             client_id_length: 1024,
             user_properties: 1000,
             receive_maximum: 256,
+            maximum_qos: QoS::ExactlyOnce,
+            retain_available: true,
             topic_alias_maximum: 32,
             queue_messages: 1000,
             queue_bytes: 4 * 1024 * 1024,
@@ -139,6 +145,19 @@ impl Default for Config {
 }
 
 impl Config {
+    /// Why a message that a client publishes, by a Will too, is beyond what was announced.
+    pub(crate) fn check_message(&self, qos: QoS, retain: bool) -> Result<(), ReasonCode> {
+        if qos > self.maximum_qos {
+            // [MQTT5-3.2.2-11] [MQTT5-3.2.2-12]
+            return Err(ReasonCode::QOS_NOT_SUPPORTED);
+        }
+        if retain && !self.retain_available {
+            // [MQTT5-3.2.2-13] [MQTT5-3.2.2-14]
+            return Err(ReasonCode::RETAIN_NOT_SUPPORTED);
+        }
+        Ok(())
+    }
+
     pub(crate) fn offers(&self, method: &str) -> bool {
         self.authentication_methods
             .iter()

@@ -351,6 +351,10 @@ fn check_limits(source: &Source, limits: &LimitsSection) -> Result<(), Problem> 
             "write a number from 1 upwards",
         );
     }
+    if limits.maximum_qos > 2 {
+        let message = format!("there is no QoS {}", limits.maximum_qos);
+        return problem("maximum_qos", message, "write 0, 1 or 2");
+    }
     for (key, bytes) in [
         (
             "packet_before_connack_bytes",

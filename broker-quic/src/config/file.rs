@@ -172,6 +172,8 @@ pub(crate) struct LimitsSection {
     pub(crate) client_id_bytes: usize,
     pub(crate) user_properties: usize,
     pub(crate) receive_maximum: u16,
+    pub(crate) maximum_qos: u8,
+    pub(crate) retain_available: bool,
     pub(crate) topic_alias_maximum: u16,
     pub(crate) queue_messages: usize,
     pub(crate) queue_bytes: usize,

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use quince_codec::QoS;
 use quince_core::Config;
 
 use super::file::{LimitsSection, QuicSection, WebSocketSection};
@@ -38,6 +39,8 @@ impl LimitsSection {
             client_id_length,
             user_properties,
             receive_maximum,
+            maximum_qos,
+            retain_available,
             topic_alias_maximum,
             queue_messages,
             queue_bytes,
@@ -67,6 +70,8 @@ impl LimitsSection {
             client_id_bytes: client_id_length,
             user_properties,
             receive_maximum,
+            maximum_qos: maximum_qos as u8,
+            retain_available,
             topic_alias_maximum,
             queue_messages,
             queue_bytes,
@@ -98,6 +103,9 @@ impl LimitsSection {
             client_id_length: self.client_id_bytes,
             user_properties: self.user_properties,
             receive_maximum: self.receive_maximum,
+            // Checked: it is no more than 2.
+            maximum_qos: QoS::try_from(self.maximum_qos).unwrap_or(QoS::ExactlyOnce),
+            retain_available: self.retain_available,
             topic_alias_maximum: self.topic_alias_maximum,
             queue_messages: self.queue_messages,
             queue_bytes: self.queue_bytes,
@@ -245,8 +253,12 @@ mod tests {
         let mut table = toml::Table::try_from(&section).expect("a table");
         table.insert("session_expiry_maximum_seconds".to_owned(), 1.into());
         table.insert("keep_alive_maximum_seconds".to_owned(), 1.into());
-        for (number, (_, value)) in table.iter_mut().enumerate() {
-            *value = toml::Value::Integer(1000 + i64::try_from(number).expect("few"));
+        for (number, (key, value)) in table.iter_mut().enumerate() {
+            *value = match key.as_str() {
+                "maximum_qos" => 1.into(),
+                "retain_available" => false.into(),
+                _ => toml::Value::Integer(1000 + i64::try_from(number).expect("few")),
+            };
         }
         section = table.clone().try_into().expect("a section");
         let again = LimitsSection::of(&section.settings(), section.connections);

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use quince_codec::{
-    Connect, ConnectReturnCode, Property, PropertyList, ReasonCode, Version, Will as ConnectWill,
+    Connect, ConnectReturnCode, Property, PropertyList, QoS, ReasonCode, Version,
+    Will as ConnectWill,
 };
 
 use super::ending::{ClosedBy, Ending, LastWord};
@@ -78,6 +79,11 @@ impl Pending {
         }
         if connect.properties.user_properties().count() > config.user_properties {
             return Err(refuse(ReasonCode::QUOTA_EXCEEDED));
+        }
+        if let Some(will) = &connect.will {
+            config
+                .check_message(will.qos, will.retain)
+                .map_err(refuse)?;
         }
         let will = connect
             .will
@@ -198,6 +204,13 @@ impl Pending {
             properties.push(Property::SessionExpiryInterval(self.request.expiry));
         }
         properties.push(Property::ReceiveMaximum(config.receive_maximum));
+        if config.maximum_qos < QoS::ExactlyOnce {
+            // [MQTT5-3.2.2-9]
+            properties.push(Property::MaximumQoS(config.maximum_qos as u8));
+        }
+        if !config.retain_available {
+            properties.push(Property::RetainAvailable(false));
+        }
         properties.push(Property::MaximumPacketSize(config.packet_after_connack));
         if self.assigned {
             // [MQTT5-3.1.3-7]

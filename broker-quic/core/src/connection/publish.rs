@@ -22,6 +22,10 @@ impl Exchange<'_> {
         let topic = self.resolve_topic(publish)?;
         let topic = topic.as_deref().unwrap_or(publish.topic);
         check_properties(publish, self.hub.config.user_properties)?;
+        self.hub
+            .config
+            .check_message(publish.qos, publish.retain)
+            .map_err(Ending::error)?;
         match (publish.qos, publish.packet_id) {
             (QoS::AtMostOnce, _) => self.on_at_most_once(publish, topic),
             (QoS::AtLeastOnce, Some(packet_id)) => self.on_at_least_once(publish, topic, packet_id),

@@ -21,8 +21,11 @@ impl Exchange<'_> {
         let mut codes = Vec::new();
         let mut after = Position::START;
         for subscription in subscribe.subscriptions.iter() {
+            let mut options = subscription.options;
+            // Granted with less rather than refused [MQTT5-3.2.2-10].
+            options.qos = options.qos.min(self.hub.config.maximum_qos);
             let wanted = Subscription {
-                options: subscription.options,
+                options,
                 identifier,
             };
             let code = match self.subscribe(subscription.filter, wanted) {
