@@ -104,6 +104,10 @@ pub struct RunArguments {
     )]
     #[arg(value_name = "URL", value_parser = parse_target)]
     pub urls: Vec<Endpoint>,
+    /// The file that tells of one broker.
+    #[arg(help = "One broker with its listeners, credentials, commands and configurations")]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["urls", "insecure"])]
+    pub target: Option<PathBuf>,
     /// Which scenarios.
     #[command(flatten)]
     pub selection: Selection,

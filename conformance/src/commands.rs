@@ -19,7 +19,7 @@ use crate::{
     exit_code::ExitCode,
     library::{Chosen, Library, LibraryError},
     runner::Job,
-    scenario::ScenarioFileError,
+    scenario::FileError,
 };
 
 /// Why a command could not do its work.
@@ -63,7 +63,7 @@ impl From<LibraryError> for Failure {
 }
 
 /// Everything that is wrong with a scenario file, each with the place shown.
-fn with_carets(error: &ScenarioFileError) -> String {
+fn with_carets(error: &FileError) -> String {
     let handler = miette::GraphicalReportHandler::new();
     let count = error.problems.len();
     let mut text = format!(

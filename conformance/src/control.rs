@@ -91,8 +91,12 @@ impl<A: Arena> Arena for Controlled<A> {
         self.arena.answers().await
     }
 
-    async fn comes_back(&self) -> bool {
+    async fn comes_back(&self) -> Result<(), String> {
         self.arena.comes_back().await
+    }
+
+    async fn stopped(&self) {
+        self.arena.stopped().await;
     }
 }
 

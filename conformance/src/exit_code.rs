@@ -5,7 +5,7 @@
 //! | 0 | no MUST-level failure outside the baseline |
 //! | 1 | a MUST-level failure or inconclusive outside the baseline, a baseline entry that passes, a target on which not one MUST-level scenario passed, or a proof that failed |
 //! | 2 | wrong usage or a broken file |
-//! | 3 | nothing answers CONNECT on a target within 10 s of the start, or any verdict is `error`; 3 wins over 1 |
+//! | 3 | nothing answers CONNECT on a target within 10 s of the start, any verdict is `error`, or the run was interrupted; 3 wins over 1 |
 
 /// How the command ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,12 +33,14 @@ pub struct Findings {
     pub silent_targets: usize,
     /// Results that are the suite's own fault.
     pub errors: usize,
+    /// Whether the run was ended before everything was played.
+    pub interrupted: bool,
 }
 
 impl Findings {
     /// The exit code that these findings lead to.
     pub const fn exit_code(self) -> ExitCode {
-        if self.silent_targets > 0 || self.errors > 0 {
+        if self.silent_targets > 0 || self.errors > 0 || self.interrupted {
             ExitCode::NoVerdict
         } else if self.deviations > 0 || self.stale_entries > 0 || self.barren_targets > 0 {
             ExitCode::Deviation
@@ -104,6 +106,13 @@ mod tests {
                 3,
             ),
             (Findings { errors: 1, ..none }, 3),
+            (
+                Findings {
+                    interrupted: true,
+                    ..none
+                },
+                3,
+            ),
             (
                 Findings {
                     deviations: 1,

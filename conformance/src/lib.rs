@@ -19,5 +19,8 @@ pub mod report;
 pub mod runner;
 pub mod saboteur;
 pub mod scenario;
+pub mod setup;
 pub mod suggest;
+pub mod target;
+pub mod tour;
 pub mod verdict;

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use crate::{
     catalogue::Catalogue,
     runner::Job,
-    scenario::{self, Scenario, ScenarioFileError},
+    scenario::{self, FileError, Scenario},
 };
 
 /// Every file below `conformance/scenarios`: name and text, in the order of the names.
@@ -22,7 +22,7 @@ pub struct Library {
 pub enum LibraryError {
     /// A file is broken.
     #[error("{0}")]
-    File(Box<ScenarioFileError>),
+    File(Box<FileError>),
     /// Two scenarios have one slug.
     #[error("the scenario `{slug}` stands in {first} and in {second}")]
     Twice {

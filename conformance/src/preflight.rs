@@ -9,6 +9,7 @@ use tokio::time::{Instant, sleep, timeout, timeout_at};
 use crate::{
     player::{message::Message, unique_prefix},
     scenario::{expression::Value, field::PacketName, malformed::fixed_header},
+    target::Credentials,
 };
 
 /// How long a target has to answer CONNECT.
@@ -47,6 +48,7 @@ pub async fn wait_for_answer(
     dialer: &Dialer,
     endpoint: &Endpoint,
     versions: &[Version],
+    credentials: Option<&Credentials>,
     within: Duration,
 ) -> Result<Answered, Silent> {
     let deadline = Instant::now() + within;
@@ -59,7 +61,7 @@ pub async fn wait_for_answer(
         }
         attempts += 1;
         let patience = deadline.min(Instant::now() + ATTEMPT);
-        match timeout_at(patience, connect(dialer, endpoint, *version)).await {
+        match timeout_at(patience, connect(dialer, endpoint, *version, credentials)).await {
             Ok(Ok(answered)) => return Ok(answered),
             Ok(Err(words)) => reason = words,
             Err(_) => reason = "no answer".to_owned(),
@@ -86,6 +88,7 @@ async fn connect(
     dialer: &Dialer,
     endpoint: &Endpoint,
     version: Version,
+    credentials: Option<&Credentials>,
 ) -> Result<Answered, String> {
     let transport = dialer
         .dial(endpoint)
@@ -100,6 +103,10 @@ async fn connect(
     connect.put("client-id", Value::Text(unique_prefix()));
     connect.put("clean-start", Value::Flag(true));
     connect.put("keep-alive", Value::Number(30));
+    if let Some((name, password)) = credentials {
+        connect.put("user-name", Value::Text(name.clone()));
+        connect.put("password", Value::Bytes(password.clone()));
+    }
     answered.send(&connect).await?;
     match answered.next_packet().await {
         Ok(packet) if packet[0] >> 4 == 2 => Ok(answered),

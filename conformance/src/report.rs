@@ -13,6 +13,7 @@ use crate::{
     baseline::{Baseline, Stale},
     catalogue::Catalogue,
     exit_code::Findings,
+    target::PLAIN,
     verdict::{Level, Outcome, Verdict},
 };
 pub use human::{Human, write_outcome};
@@ -24,6 +25,10 @@ pub struct Target {
     pub url: String,
     /// "tcp", "quic", ...
     pub transport: String,
+    /// How its target file calls it; empty if there is none.
+    pub name: String,
+    /// The configuration it was in; `plain` unless a target file says otherwise.
+    pub configuration: String,
     /// What the broker says of itself; empty if it says nothing.
     pub broker: String,
     /// Why nothing was played there: what happened instead of an answer to CONNECT.
@@ -52,6 +57,18 @@ pub struct Report {
     pub results: Vec<TargetOutcome>,
     /// The versions that were played.
     pub versions: Vec<Version>,
+    /// Whether it was ended before everything was played.
+    pub interrupted: bool,
+}
+
+impl Target {
+    /// How reports call it: its URL, and the configuration if it is not the plain one.
+    pub fn label(&self) -> String {
+        match self.configuration.as_str() {
+            PLAIN => self.url.clone(),
+            configuration => format!("{} [{configuration}]", self.url),
+        }
+    }
 }
 
 impl Report {
@@ -138,6 +155,7 @@ impl Report {
                 .filter(|target| target.silent.is_some())
                 .count(),
             errors: self.count(Verdict::Error),
+            interrupted: self.interrupted,
         }
     }
 }

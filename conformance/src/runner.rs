@@ -82,12 +82,20 @@ pub trait Arena: 'static {
     /// Whether the target answers CONNECT now.
     async fn answers(&self) -> bool;
 
-    /// Waits until the target answers CONNECT again; false if it does not within the time that is allowed for it.
-    async fn comes_back(&self) -> bool;
+    /// Starts the target again where that is possible, and waits until it answers CONNECT.
+    ///
+    /// # Errors
+    /// In words, why it does not.
+    async fn comes_back(&self) -> Result<(), String>;
+
+    /// Ready once nothing more is to be played.
+    async fn stopped(&self) {
+        std::future::pending().await
+    }
 }
 
 /// Plays `jobs` on `arena`, at most `at_once` at the same time; the outcomes are in the order of the jobs. `done` hears of
-/// each outcome as it comes.
+/// each outcome as it comes. When the arena is [stopped](Arena::stopped), only what was over by then is returned.
 ///
 /// Must run inside a [`tokio::task::LocalSet`].
 pub async fn run<A: Arena>(
@@ -99,6 +107,7 @@ pub async fn run<A: Arena>(
     let mut outcomes: Vec<Option<Outcome>> = vec![None; jobs.len()];
     let mut waiting: VecDeque<usize> = (0..jobs.len()).collect();
     let mut at_once = at_once.max(1);
+    let mut reason = String::new();
     while !waiting.is_empty() {
         let mut playing = JoinSet::new();
         let gone = loop {
@@ -107,7 +116,11 @@ pub async fn run<A: Arena>(
             {
                 start(&mut playing, &arena, &jobs[index], index);
             }
-            let Some(finished) = playing.join_next().await else {
+            let finished = tokio::select! {
+                finished = playing.join_next() => finished,
+                () = arena.stopped() => return outcomes.into_iter().flatten().collect(),
+            };
+            let Some(finished) = finished else {
                 break None;
             };
             let Some((index, outcome)) = finished.ok() else {
@@ -137,15 +150,19 @@ pub async fn run<A: Arena>(
                 waiting.push_front(index);
             }
         }
-        if waiting.is_empty() || !arena.comes_back().await {
+        if waiting.is_empty() {
+            break;
+        }
+        if let Err(words) = arena.comes_back().await {
+            reason = words;
             break;
         }
         at_once = 1;
     }
     let unplayed = |(index, outcome): (usize, Option<Outcome>)| {
         outcome.unwrap_or_else(|| {
-            let outcome =
-                jobs[index].unplayed(Verdict::Inconclusive, "not played: the broker went away");
+            let detail = format!("not played: the broker went away, and {reason}");
+            let outcome = jobs[index].unplayed(Verdict::Inconclusive, &detail);
             done(&outcome);
             outcome
         })

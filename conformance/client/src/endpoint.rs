@@ -176,6 +176,15 @@ impl Endpoint {
         })
     }
 
+    /// The same with another port.
+    #[must_use]
+    pub fn with_port(&self, port: u16) -> Self {
+        Self {
+            port,
+            ..self.clone()
+        }
+    }
+
     /// How bytes travel there.
     #[must_use]
     pub fn scheme(&self) -> Scheme {

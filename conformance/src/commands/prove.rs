@@ -40,7 +40,7 @@ pub(super) fn prove(
         for result in run_without_waiting(prove::prove(
             scenario,
             Catalogue::embedded(),
-            &mut CoreStage,
+            &mut CoreStage::of(scenario),
         )) {
             if !chosen.contains(&(result.scenario.clone(), result.version)) {
                 continue;
@@ -63,7 +63,7 @@ pub(super) fn prove(
             }
         }
         if audit {
-            match run_without_waiting(prove::audit(scenario, &mut CoreStage)) {
+            match run_without_waiting(prove::audit(scenario, &mut CoreStage::of(scenario))) {
                 Ok(useless) => {
                     bad += useless.len();
                     for idle in useless {

@@ -1,36 +1,32 @@
 //! `run` and `replay`: plays scenarios on brokers and reports.
 
-use std::{io::Write, path::Path, rc::Rc, sync::Arc, time::Duration};
+use std::{io::Write, path::Path};
 
-use quince_client::{Dialer, Endpoint, Trust};
-use quince_codec::Version;
-use tokio::task::{JoinHandle, LocalSet, spawn_local};
+use quince_client::Trust;
+use tokio::{sync::watch, task::LocalSet};
 
-use super::{Failure, choose, write_file};
+use super::{Failure, choose, with_carets, write_file};
 #[cfg(feature = "embedded")]
 use crate::embedded::EmbeddedBroker;
 use crate::{
-    arena::SocketArena,
     args::RunArguments,
     baseline::Baseline,
-    control::Controlled,
     exit_code::ExitCode,
     library::Library,
-    progress::Progress,
-    report::{Human, Report, Target, TargetOutcome, write_outcome},
-    runner::{self, Job},
-    verdict::{Outcome, Verdict},
+    report::{Human, Report, write_outcome},
+    runner::Job,
+    target::{TargetFile, group},
+    tour::{Conduct, Passes, Tour},
+    verdict::Verdict,
 };
-
-/// How long one dial may take.
-const DIAL: Duration = Duration::from_secs(5);
 
 /// Plays the suite.
 pub(super) fn run(arguments: &RunArguments, out: &mut dyn Write) -> Result<ExitCode, Failure> {
     let library = Library::embedded()?;
-    let baseline = read_baseline(arguments, &library)?;
+    let target = read_target(arguments)?;
+    let baseline = read_baseline(arguments, target.as_ref(), &library)?;
     let jobs = choose(&library, &arguments.selection)?;
-    let report = play(arguments, jobs, Passes::AfterControl)?;
+    let report = play(arguments, target, jobs, Passes::AfterControl)?;
     conclude(arguments, &report, &baseline, out)
 }
 
@@ -44,9 +40,10 @@ pub(super) fn replay(
         .map_err(|error| Failure::usage(format!("failed to read {}: {error}", file.display())))?;
     let name = file.display().to_string();
     let library = Library::from_files([(name.as_str(), text.as_str())].into_iter())?;
-    let baseline = read_baseline(arguments, &library)?;
+    let target = read_target(arguments)?;
+    let baseline = read_baseline(arguments, target.as_ref(), &library)?;
     let jobs = choose(&library, &arguments.selection)?;
-    let report = play(arguments, jobs, Passes::AsPlayed)?;
+    let report = play(arguments, target, jobs, Passes::AsPlayed)?;
     // What did not pass is shown by the report.
     let told = [Verdict::Fail, Verdict::Inconclusive, Verdict::Error];
     for result in report
@@ -54,13 +51,25 @@ pub(super) fn replay(
         .iter()
         .filter(|result| !told.contains(&result.outcome.verdict))
     {
-        write_outcome(&report.target(result).url, &result.outcome, out)?;
+        write_outcome(&report.target(result).label(), &result.outcome, out)?;
     }
     conclude(arguments, &report, &baseline, out)
 }
 
-fn read_baseline(arguments: &RunArguments, library: &Library) -> Result<Baseline, Failure> {
-    let Some(file) = &arguments.baseline else {
+/// The target file, if one is named.
+fn read_target(arguments: &RunArguments) -> Result<Option<TargetFile>, Failure> {
+    let read = |file| TargetFile::read(file).map_err(|error| Failure::usage(with_carets(&error)));
+    arguments.target.as_deref().map(read).transpose()
+}
+
+/// The baseline that is named, or else that of the target.
+fn read_baseline(
+    arguments: &RunArguments,
+    target: Option<&TargetFile>,
+    library: &Library,
+) -> Result<Baseline, Failure> {
+    let of_target = || target.and_then(|target| target.baseline.as_ref());
+    let Some(file) = arguments.baseline.as_ref().or_else(of_target) else {
         return Ok(Baseline::default());
     };
     let ids: Vec<String> = library.ids().collect();
@@ -94,24 +103,78 @@ fn conclude(
     Ok(report.findings(baseline).exit_code())
 }
 
-/// Plays the jobs on every target.
-fn play(arguments: &RunArguments, jobs: Vec<Job>, passes: Passes) -> Result<Report, Failure> {
+/// Plays the jobs on every target. Ctrl-C ends it early, a second one at once.
+fn play(
+    arguments: &RunArguments,
+    target: Option<TargetFile>,
+    jobs: Vec<Job>,
+    passes: Passes,
+) -> Result<Report, Failure> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
         .map_err(|error| suite_failure(format!("failed to start: {error}")))?;
     runtime.block_on(LocalSet::new().run_until(async {
-        if arguments.urls.is_empty() {
-            play_embedded(arguments, jobs, passes).await
-        } else {
-            let trust = if arguments.insecure {
-                Trust::Anyone
-            } else {
-                Trust::System
-            };
-            play_on(arguments, &arguments.urls, trust, jobs, passes).await
-        }
+        let (end, stop) = watch::channel(false);
+        tokio::spawn(async move {
+            told_to_end().await;
+            // Nobody listens any more when the run is over by now.
+            let _ = end.send(true);
+            told_to_end().await;
+            // Nothing is unwound on this way out.
+            group::end_all();
+            std::process::exit(ExitCode::NoVerdict.number().into());
+        });
+        let conduct = Conduct {
+            passes,
+            at_once: arguments.jobs.get(),
+            show_progress: !arguments.quiet,
+            stop,
+        };
+        let tour = match target {
+            Some(target) => Tour::of_target(target, jobs)
+                .map_err(|error| suite_failure(format!("failed to prepare the target: {error}")))?,
+            None if arguments.urls.is_empty() => return play_embedded(&conduct, jobs).await,
+            None => {
+                let trust = if arguments.insecure {
+                    Trust::Anyone
+                } else {
+                    Trust::System
+                };
+                Tour::of_urls(&arguments.urls, trust, jobs)
+            }
+        };
+        finish(tour, &conduct).await
     }))
+}
+
+/// Ready when somebody wants this program to end.
+async fn told_to_end() {
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        let (Ok(mut interrupted), Ok(mut terminated), Ok(mut hung_up)) = (
+            signal(SignalKind::interrupt()),
+            signal(SignalKind::terminate()),
+            signal(SignalKind::hangup()),
+        ) else {
+            return std::future::pending().await;
+        };
+        tokio::select! {
+            _ = interrupted.recv() => {}
+            _ = terminated.recv() => {}
+            _ = hung_up.recv() => {}
+        }
+    }
+    #[cfg(not(unix))]
+    if tokio::signal::ctrl_c().await.is_err() {
+        std::future::pending().await
+    }
+}
+
+async fn finish(tour: Tour, conduct: &Conduct) -> Result<Report, Failure> {
+    let played = tour.play(conduct).await;
+    played.map_err(|error| suite_failure(error.to_string()))
 }
 
 fn suite_failure(message: String) -> Failure {
@@ -126,109 +189,15 @@ fn suite_failure(message: String) -> Failure {
     clippy::unused_async,
     reason = "has the shape of the one with the feature"
 )]
-async fn play_embedded(_: &RunArguments, _: Vec<Job>, _: Passes) -> Result<Report, Failure> {
+async fn play_embedded(_: &Conduct, _: Vec<Job>) -> Result<Report, Failure> {
     Err(super::not_embedded())
 }
 
 #[cfg(feature = "embedded")]
-async fn play_embedded(
-    arguments: &RunArguments,
-    jobs: Vec<Job>,
-    passes: Passes,
-) -> Result<Report, Failure> {
+async fn play_embedded(conduct: &Conduct, jobs: Vec<Job>) -> Result<Report, Failure> {
     let broker = EmbeddedBroker::start().await.map_err(suite_failure)?;
     let endpoints = broker.endpoints().map_err(suite_failure)?;
-    let report = play_on(arguments, &endpoints, broker.trust(), jobs, passes).await;
+    let report = finish(Tour::of_urls(&endpoints, broker.trust(), jobs), conduct).await;
     broker.shut_down().await;
     report
-}
-
-async fn play_on(
-    arguments: &RunArguments,
-    endpoints: &[Endpoint],
-    trust: Trust,
-    jobs: Vec<Job>,
-    passes: Passes,
-) -> Result<Report, Failure> {
-    let started = chrono::DateTime::from(std::time::SystemTime::now());
-    let versions = played_versions(&jobs);
-    let dialer = Arc::new(Dialer::new(trust, DIAL));
-    let progress = if arguments.quiet {
-        Progress::hidden()
-    } else {
-        Progress::bar(jobs.len() * endpoints.len())
-    };
-    let (progress, jobs): (_, Rc<[Job]>) = (Rc::new(progress), jobs.into());
-    let visits: Vec<JoinHandle<_>> = endpoints
-        .iter()
-        .map(|endpoint| {
-            let arena = SocketArena::new(Arc::clone(&dialer), endpoint.clone(), versions.clone());
-            let (jobs, progress) = (Rc::clone(&jobs), Rc::clone(&progress));
-            spawn_local(visit(arena, passes, jobs, arguments.jobs.get(), progress))
-        })
-        .collect();
-    let mut report = Report {
-        suite: env!("CARGO_PKG_VERSION").to_owned(),
-        started,
-        targets: Vec::new(),
-        results: Vec::new(),
-        versions,
-    };
-    for (index, (endpoint, visit)) in endpoints.iter().zip(visits).enumerate() {
-        let (broker, silent, outcomes) = visit
-            .await
-            .map_err(|error| suite_failure(format!("the runner broke: {error}")))?;
-        report.targets.push(Target {
-            url: endpoint.to_string(),
-            transport: endpoint.scheme().name().to_owned(),
-            broker,
-            silent,
-        });
-        let result = |outcome| TargetOutcome {
-            target: index,
-            outcome,
-        };
-        report.results.extend(outcomes.into_iter().map(result));
-    }
-    dialer.wait_idle().await;
-    Ok(report)
-}
-
-/// When a pass counts.
-#[derive(Clone, Copy, Debug)]
-enum Passes {
-    /// When the target has shown that it is a broker at all.
-    AfterControl,
-    /// Always: who plays one file wants to see just that.
-    AsPlayed,
-}
-
-/// One target: what it says of itself, or why it was not played on, and what came out.
-async fn visit(
-    arena: Rc<SocketArena>,
-    passes: Passes,
-    jobs: Rc<[Job]>,
-    at_once: usize,
-    progress: Rc<Progress>,
-) -> (String, Option<String>, Vec<Outcome>) {
-    let broker = match arena.preflight().await {
-        Ok(broker) => broker,
-        Err(silent) => return (String::new(), Some(silent.to_string()), Vec::new()),
-    };
-    let done = |outcome: &Outcome| progress.done(outcome);
-    let outcomes = match passes {
-        Passes::AfterControl => {
-            let arena = Controlled::new(arena, &played_versions(&jobs)).await;
-            runner::run(arena, &jobs, at_once, done).await
-        }
-        Passes::AsPlayed => runner::run(arena, &jobs, at_once, done).await,
-    };
-    (broker, None, outcomes)
-}
-
-fn played_versions(jobs: &[Job]) -> Vec<Version> {
-    Version::ALL
-        .into_iter()
-        .filter(|version| jobs.iter().any(|job| job.version == *version))
-        .collect()
 }

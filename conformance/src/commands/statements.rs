@@ -84,8 +84,8 @@ fn gather(_: &Library) -> Result<Evidence, Failure> {
 #[cfg(feature = "embedded")]
 fn gather(library: &Library) -> Result<Evidence, Failure> {
     use crate::{
-        link::{core::CoreLink, run_without_waiting},
-        player::{PlayOptions, play},
+        link::{run_without_waiting, set_up::CoreSetup},
+        player::play,
         prove::{CoreStage, plays, prove},
         verdict::Verdict,
     };
@@ -93,14 +93,18 @@ fn gather(library: &Library) -> Result<Evidence, Failure> {
     let mut evidence = Evidence::default();
     for scenario in library.scenarios() {
         for (case, version) in plays(scenario) {
-            let mut link = CoreLink::default();
-            let options = PlayOptions::default();
+            let set_up = CoreSetup::of(scenario);
+            let (mut link, options) = (set_up.link(), set_up.options());
             let outcome = run_without_waiting(play(scenario, case, version, &mut link, &options));
             if outcome.verdict == Verdict::Pass {
                 evidence.covered.extend(outcome.statements);
             }
         }
-        for result in run_without_waiting(prove(scenario, Catalogue::embedded(), &mut CoreStage)) {
+        for result in run_without_waiting(prove(
+            scenario,
+            Catalogue::embedded(),
+            &mut CoreStage::of(scenario),
+        )) {
             evidence.proven.extend(result.proven);
         }
     }

@@ -24,8 +24,13 @@ impl Default for CoreLink {
 impl CoreLink {
     /// A fresh broker with that configuration.
     pub fn new(config: Config) -> Self {
+        Self::around(VirtualBroker::new(config))
+    }
+
+    /// Connections to that broker.
+    pub const fn around(broker: VirtualBroker) -> Self {
         Self {
-            broker: VirtualBroker::new(config),
+            broker,
             open: BTreeMap::new(),
             next_id: 0,
         }

@@ -6,6 +6,8 @@
 #[cfg(feature = "embedded")]
 pub mod core;
 pub mod scripted;
+#[cfg(feature = "embedded")]
+pub mod set_up;
 pub mod socket;
 
 use std::{

@@ -36,6 +36,7 @@ use crate::{
         Case, Scenario, Step, StepId,
         expression::{Value, Variables, hex},
     },
+    setup::Facts,
     verdict::{Direction, Outcome, TranscriptEntry, Verdict},
 };
 
@@ -51,6 +52,8 @@ pub struct PlayOptions {
     pub capabilities: Option<Capabilities>,
     /// User name and password of each CONNECT that names none.
     pub credentials: Option<(String, Vec<u8>)>,
+    /// What the target is set to.
+    pub facts: Facts,
     /// The prefix of topics and client ids; a unique one otherwise.
     pub prefix: Option<String>,
     /// The expectation that accepts whatever comes.
@@ -65,6 +68,7 @@ impl Default for PlayOptions {
             patience: 5_000,
             capabilities: None,
             credentials: None,
+            facts: Facts::default(),
             prefix: None,
             blind: None,
             variables: SharedVariables::default(),
@@ -259,9 +263,16 @@ impl<'a, L: Link> Player<'a, L> {
             return Err(Stop::Skip(missing.to_owned()));
         }
         self.check_needs()?;
+        let setups = &self.scenario.setups;
+        if let Some(setup) = self.options.facts.missing(setups) {
+            return Err(Stop::Skip(format!("needs a server set up with {setup}")));
+        }
         let prefix = self.options.prefix.clone().unwrap_or_else(unique_prefix);
         self.bind("t", Value::Text(format!("q/{prefix}")));
         self.bind("c", Value::Text(prefix));
+        for (name, value) in self.options.facts.values(setups) {
+            self.bind(name, value.clone());
+        }
         for (name, expression) in &case.variables {
             let value = expression.free_value(&self.variables())?;
             self.bind(name, value);

@@ -4,8 +4,6 @@ use std::sync::Arc;
 
 use quince_client::{Dialer, Endpoint};
 
-#[cfg(feature = "embedded")]
-use crate::link::core::CoreLink;
 use crate::{
     link::{
         Link, LinkError,
@@ -13,6 +11,11 @@ use crate::{
         socket::SocketLink,
     },
     player::PlayOptions,
+};
+#[cfg(feature = "embedded")]
+use crate::{
+    link::{core::CoreLink, set_up::CoreSetup},
+    scenario::Scenario,
 };
 
 /// Makes links to one broker.
@@ -38,15 +41,27 @@ pub trait Stage {
 
 /// The core in virtual time, a fresh broker for each run.
 #[cfg(feature = "embedded")]
-#[derive(Clone, Copy, Debug, Default)]
-pub struct CoreStage;
+#[derive(Clone, Debug, Default)]
+pub struct CoreStage(CoreSetup);
+
+#[cfg(feature = "embedded")]
+impl CoreStage {
+    /// The core set up with what that scenario needs.
+    pub fn of(scenario: &Scenario) -> Self {
+        Self(CoreSetup::of(scenario))
+    }
+}
 
 #[cfg(feature = "embedded")]
 impl Stage for CoreStage {
     type Link = CoreLink;
 
     async fn link(&mut self) -> Result<CoreLink, LinkError> {
-        Ok(CoreLink::default())
+        Ok(self.0.link())
+    }
+
+    fn options(&self) -> PlayOptions {
+        self.0.options()
     }
 }
 

@@ -13,6 +13,7 @@ use crate::{
     baseline::Baseline,
     catalogue::Catalogue,
     exit_code::ExitCode,
+    target::PLAIN,
     verdict::{Level, Outcome, TranscriptEntry, Verdict},
 };
 
@@ -85,7 +86,7 @@ impl Human<'_> {
     fn write_deviation(&self, result: &TargetOutcome, out: &mut dyn Write) -> io::Result<()> {
         let target = self.report.target(result);
         match self.baseline.excuse(target, result) {
-            None => write_outcome(&target.url, &result.outcome, out),
+            None => write_outcome(&target.label(), &result.outcome, out),
             Some(entry) => {
                 let Outcome {
                     scenario, version, ..
@@ -93,7 +94,7 @@ impl Human<'_> {
                 writeln!(
                     out,
                     "known deviation  {scenario}  MQTT {version}  {}",
-                    target.url
+                    target.label()
                 )?;
                 writeln!(out, "    {}\n", entry.reason)
             }
@@ -138,6 +139,7 @@ impl Human<'_> {
         table.set_header(header);
         for (index, target) in self.report.targets.iter().enumerate() {
             for version in &self.report.versions {
+                let plain = target.configuration == PLAIN;
                 let of_row = |result: &&TargetOutcome| {
                     result.target == index && result.outcome.version == *version
                 };
@@ -146,6 +148,10 @@ impl Human<'_> {
                     rows.filter(|result| result.outcome.verdict == verdict)
                         .count()
                 };
+                let mut rows = self.report.results.iter();
+                if !plain && !rows.any(|result| of_row(&result)) {
+                    continue;
+                }
                 let mut row = vec![describe(target), version.to_string()];
                 row.extend(
                     Verdict::ALL
@@ -174,12 +180,20 @@ impl Human<'_> {
             )?;
         }
         for target in report.barren_targets() {
-            writeln!(out, "{}: not one MUST-level scenario passed", target.url)?;
+            writeln!(
+                out,
+                "{}: not one MUST-level scenario passed",
+                target.label()
+            )?;
         }
         for target in &report.targets {
             if let Some(reason) = &target.silent {
                 writeln!(out, "{reason}")?;
             }
+        }
+        if report.interrupted {
+            let count = report.results.len();
+            writeln!(out, "interrupted: {count} plays were over by then")?;
         }
         let findings = report.findings(self.baseline);
         let (verdict, words) = match findings.exit_code() {
@@ -201,10 +215,15 @@ impl Human<'_> {
 }
 
 fn describe(target: &Target) -> String {
-    if target.broker.is_empty() {
-        target.url.clone()
+    let says = if target.name.is_empty() {
+        &target.broker
     } else {
-        format!("{} ({})", target.url, target.broker)
+        &target.name
+    };
+    if says.is_empty() {
+        target.label()
+    } else {
+        format!("{} ({says})", target.label())
     }
 }
 

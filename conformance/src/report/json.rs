@@ -18,6 +18,8 @@ struct Document<'a> {
     started: String,
     targets: Vec<Target<'a>>,
     results: Vec<Row<'a>>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    interrupted: bool,
     summary: Summary,
 }
 
@@ -26,6 +28,9 @@ struct Target<'a> {
     url: &'a str,
     transport: &'a str,
     broker: &'a str,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    name: &'a str,
+    configuration: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     silent: Option<&'a str>,
 }
@@ -96,10 +101,13 @@ impl Report {
                     url: &target.url,
                     transport: &target.transport,
                     broker: &target.broker,
+                    name: &target.name,
+                    configuration: &target.configuration,
                     silent: target.silent.as_deref(),
                 })
                 .collect(),
             results: rows.collect(),
+            interrupted: self.interrupted,
             summary: Summary {
                 pass: self.count(Verdict::Pass),
                 fail: self.count(Verdict::Fail),

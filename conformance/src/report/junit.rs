@@ -23,19 +23,19 @@ impl Report {
             if let Some(reason) = &target.silent {
                 let mut status = TestCaseStatus::non_success(NonSuccessKind::Error);
                 status.set_message(reason.as_str());
-                let mut suite = TestSuite::new(target.url.as_str());
+                let mut suite = TestSuite::new(target.label());
                 suite.add_test_case(TestCase::new("answers CONNECT", status));
                 document.add_test_suite(suite);
             }
             if self.barren_targets().contains(&target) {
                 let mut status = TestCaseStatus::non_success(NonSuccessKind::Failure);
                 status.set_message("not one MUST-level scenario passed");
-                let mut suite = TestSuite::new(target.url.as_str());
+                let mut suite = TestSuite::new(target.label());
                 suite.add_test_case(TestCase::new("passes something", status));
                 document.add_test_suite(suite);
             }
             for version in &self.versions {
-                let mut suite = TestSuite::new(format!("{} MQTT {version}", target.url));
+                let mut suite = TestSuite::new(format!("{} MQTT {version}", target.label()));
                 self.results
                     .iter()
                     .filter(|result| result.target == index && result.outcome.version == *version)

@@ -16,5 +16,5 @@ pub mod statements;
 
 pub use model::{Action, Case, Expectation, PacketTemplate, Scenario, Step, StepId};
 pub use parse::parse;
-pub use problem::{Problem, ScenarioFileError};
+pub use problem::{FileError, Problem};
 pub use statements::{Known, Statements, StatementsByShape};

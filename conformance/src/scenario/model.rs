@@ -8,7 +8,7 @@ use super::{
     field::{Field, PacketName},
     malformed::{Edit, Parts},
 };
-use crate::verdict::Level;
+use crate::{setup::Setup, verdict::Level};
 
 /// One scenario of a file.
 #[derive(Clone, Debug)]
@@ -29,6 +29,8 @@ pub struct Scenario {
     pub level: Level,
     /// What the target must be able to do.
     pub needs: Needs,
+    /// What the target must be set to.
+    pub setups: Vec<Setup>,
     /// The variants; one without a name if the file has none.
     pub cases: Vec<Case>,
     /// What is done, in order.

@@ -1,6 +1,6 @@
-//! What is wrong with a scenario file, where, and what was expected.
+//! What is wrong with a file that people write, where, and what was expected.
 
-use std::fmt;
+use std::{fmt, ops::Range};
 
 use miette::{Diagnostic, NamedSource, SourceSpan};
 
@@ -19,9 +19,29 @@ pub struct Problem {
     pub span: (usize, usize),
 }
 
+impl Problem {
+    /// What is wrong with a part of `text`.
+    pub(crate) fn at(
+        text: &str,
+        span: Range<usize>,
+        message: String,
+        help: Option<String>,
+    ) -> Self {
+        let before = text.get(..span.start).unwrap_or(text);
+        let line_start = before.rfind('\n').map_or(0, |at| at + 1);
+        Self {
+            message,
+            help,
+            line: before.matches('\n').count() + 1,
+            column: before[line_start..].chars().count() + 1,
+            span: (before.len(), span.len()),
+        }
+    }
+}
+
 /// Everything that is wrong with one file. Shown by miette with the lines in question.
 #[derive(Clone, Debug)]
-pub struct ScenarioFileError {
+pub struct FileError {
     /// The file's name.
     pub file: String,
     /// What is wrong, in the order of the file; never empty.
@@ -29,7 +49,7 @@ pub struct ScenarioFileError {
     related: Vec<Shown>,
 }
 
-impl ScenarioFileError {
+impl FileError {
     pub(crate) fn new(file: &str, source: &str, mut problems: Vec<Problem>) -> Self {
         problems.sort_by_key(|problem| problem.span);
         let related = problems
@@ -49,7 +69,7 @@ impl ScenarioFileError {
     }
 }
 
-impl fmt::Display for ScenarioFileError {
+impl fmt::Display for FileError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (index, problem) in self.problems.iter().enumerate() {
             if index > 0 {
@@ -68,9 +88,9 @@ impl fmt::Display for ScenarioFileError {
     }
 }
 
-impl std::error::Error for ScenarioFileError {}
+impl std::error::Error for FileError {}
 
-impl Diagnostic for ScenarioFileError {
+impl Diagnostic for FileError {
     fn related<'a>(&'a self) -> Option<Box<dyn Iterator<Item = &'a dyn Diagnostic> + 'a>> {
         Some(Box::new(
             self.related.iter().map(|shown| shown as &dyn Diagnostic),

@@ -15,4 +15,5 @@ mod report;
 mod runner;
 #[cfg(feature = "embedded")]
 mod suite;
+mod target;
 mod useless_brokers;

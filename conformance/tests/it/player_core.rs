@@ -32,7 +32,11 @@ fn the_first_scenarios_pass_on_the_core() {
 #[test]
 fn every_fault_of_the_first_scenarios_is_caught_on_the_core() {
     for scenario in first_scenarios() {
-        let results = run_without_waiting(prove(&scenario, &StatementsByShape, &mut CoreStage));
+        let results = run_without_waiting(prove(
+            &scenario,
+            &StatementsByShape,
+            &mut CoreStage::default(),
+        ));
         assert!(!results.is_empty(), "{}", scenario.slug);
         for result in results {
             assert_eq!(
@@ -51,8 +55,8 @@ fn every_fault_of_the_first_scenarios_is_caught_on_the_core() {
 #[test]
 fn the_first_scenarios_hold_no_useless_expectation() {
     for scenario in first_scenarios() {
-        let useless =
-            run_without_waiting(audit(&scenario, &mut CoreStage)).expect("it can be audited");
+        let useless = run_without_waiting(audit(&scenario, &mut CoreStage::default()))
+            .expect("it can be audited");
         assert_eq!(useless, [], "{}", scenario.slug);
     }
 }

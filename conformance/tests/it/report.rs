@@ -59,6 +59,8 @@ fn target(url: &str, transport: &str, broker: &str) -> Target {
     Target {
         url: url.to_owned(),
         transport: transport.to_owned(),
+        name: String::new(),
+        configuration: "plain".to_owned(),
         broker: broker.to_owned(),
         silent: None,
     }
@@ -98,6 +100,7 @@ fn report() -> Report {
             ),
         ],
         versions: vec![Version::V3_1_1, Version::V5_0],
+        interrupted: false,
     }
 }
 

@@ -78,9 +78,11 @@ impl Arena for Fake {
         self.alive.get()
     }
 
-    async fn comes_back(&self) -> bool {
+    async fn comes_back(&self) -> Result<(), String> {
         self.alive.set(self.returns);
         self.returns
+            .then_some(())
+            .ok_or_else(|| "it stays away".to_owned())
     }
 }
 
@@ -200,7 +202,10 @@ fn a_target_that_stays_away_leaves_the_rest_inconclusive() {
     assert_eq!(outcomes[0].verdict, Verdict::Fail);
     for outcome in &outcomes[1..] {
         assert_eq!(outcome.verdict, Verdict::Inconclusive);
-        assert_eq!(outcome.detail, "not played: the broker went away");
+        assert_eq!(
+            outcome.detail,
+            "not played: the broker went away, and it stays away"
+        );
     }
     assert_eq!(*arena.played.borrow(), ["s/n-1"]);
 }

@@ -2,6 +2,7 @@
 //! expectation proves nothing.
 
 use std::collections::BTreeMap;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,7 +12,7 @@ use quince_conformance::arena::SocketArena;
 use quince_conformance::catalogue::Catalogue;
 use quince_conformance::embedded::EmbeddedBroker;
 use quince_conformance::library::Library;
-use quince_conformance::link::{core::CoreLink, run_without_waiting};
+use quince_conformance::link::{run_without_waiting, set_up::CoreSetup};
 use quince_conformance::player::{PlayOptions, play};
 use quince_conformance::prove::{CoreStage, Finding, SocketStage, audit, plays, prove};
 use quince_conformance::runner::{self, Job};
@@ -29,8 +30,8 @@ fn every_scenario_passes_on_the_core() {
     let mut skipped: BTreeMap<String, usize> = BTreeMap::new();
     for scenario in library().scenarios() {
         for (case, version) in plays(scenario) {
-            let mut link = CoreLink::default();
-            let options = PlayOptions::default();
+            let set_up = CoreSetup::of(scenario);
+            let (mut link, options) = (set_up.link(), set_up.options());
             let outcome = run_without_waiting(play(scenario, case, version, &mut link, &options));
             match outcome.verdict {
                 Verdict::Pass => {}
@@ -51,7 +52,11 @@ fn every_fault_is_caught_where_it_must_be() {
     let mut wrong = Vec::new();
     // What needs a network is proved over sockets, below.
     for scenario in library().scenarios().iter().filter(|one| !one.needs_quic()) {
-        let results = run_without_waiting(prove(scenario, Catalogue::embedded(), &mut CoreStage));
+        let results = run_without_waiting(prove(
+            scenario,
+            Catalogue::embedded(),
+            &mut CoreStage::of(scenario),
+        ));
         for result in results {
             if result.finding != Finding::Caught {
                 let (version, finding) = (result.version, result.finding);
@@ -68,7 +73,7 @@ fn every_fault_is_caught_where_it_must_be() {
 #[test]
 fn no_expectation_proves_nothing() {
     for scenario in library().scenarios() {
-        match run_without_waiting(audit(scenario, &mut CoreStage)) {
+        match run_without_waiting(audit(scenario, &mut CoreStage::of(scenario))) {
             Ok(useless) => assert!(useless.is_empty(), "{}: {useless:?}", scenario.slug),
             Err(problem) => panic!("{}: {problem:?}", scenario.slug),
         }
@@ -84,6 +89,7 @@ async fn every_scenario_passes_over_every_transport() {
     let mut skipped: BTreeMap<&str, BTreeMap<String, usize>> = BTreeMap::new();
     for endpoint in broker.endpoints().expect("it listens") {
         let arena = SocketArena::new(Arc::clone(&dialer), endpoint.clone(), Version::ALL.into());
+        let arena = Rc::new(arena);
         let play = runner::run(arena, &jobs, AT_ONCE, |_| {});
         let skips = skipped.entry(endpoint.scheme().name()).or_default();
         for outcome in LocalSet::new().run_until(play).await {

@@ -16,6 +16,7 @@ use crate::{
         model::{Case, Needs, Scenario},
         statements::version_of,
     },
+    setup::Setup,
     verdict::Level,
 };
 
@@ -27,10 +28,11 @@ struct Head {
     proves: Vec<String>,
     level: Option<Level>,
     needs: Needs,
+    setups: Vec<Setup>,
     cases: Option<Vec<Case>>,
 }
 
-const HEAD_WORDS: [&str; 6] = ["why", "mqtt", "proves", "level", "needs", "cases"];
+const HEAD_WORDS: [&str; 7] = ["why", "mqtt", "proves", "level", "needs", "setup", "cases"];
 
 impl Parser<'_> {
     pub(super) fn scenario(&mut self, node: &KdlNode) -> Option<Scenario> {
@@ -89,6 +91,7 @@ impl Parser<'_> {
             proves: head.proves,
             level,
             needs: head.needs,
+            setups: head.setups,
             cases,
             steps,
             faults,
@@ -129,6 +132,7 @@ impl Parser<'_> {
                 }
                 "level" => head.level = self.level(&mut words),
                 "needs" => self.needs(&mut words, &mut head.needs),
+                "setup" => self.setups(&mut words, &mut head.setups),
                 _ => {
                     if head.cases.is_some() {
                         self.problem(words.span, "a second `cases`", "one table holds them all");
@@ -247,6 +251,33 @@ impl Parser<'_> {
                     self.problem(entry_span(entry), message, EXPECTED);
                 }
             }
+        }
+    }
+
+    /// What the target must be set to; the values are variables from here on.
+    fn setups(&mut self, words: &mut Words<'_>, setups: &mut Vec<Setup>) {
+        let before = setups.len();
+        for entry in words.arguments() {
+            let word = entry.value().as_string().unwrap_or_default();
+            let Some(setup) = Setup::parse(word) else {
+                let known: Vec<&str> = Setup::ALL.into_iter().map(Setup::word).collect();
+                self.problem(
+                    entry_span(entry),
+                    format!("unknown setup `{word}`"),
+                    format!("expected {}", known.join(", ")),
+                );
+                continue;
+            };
+            let variables = setup.variables().iter().map(|name| (*name).to_owned());
+            self.scope.variables.extend(variables);
+            setups.push(setup);
+        }
+        if setups.len() == before {
+            self.problem(
+                words.span,
+                "`setup` names nothing",
+                "expected `setup denied-topic`",
+            );
         }
     }
 

@@ -17,7 +17,7 @@ use super::{
     field::Kind,
     model::Scenario,
     pattern::{Errors, Pattern},
-    problem::{Problem, ScenarioFileError},
+    problem::{FileError, Problem},
     statements::Statements,
 };
 
@@ -29,7 +29,7 @@ pub fn parse(
     file: &str,
     source: &str,
     statements: &dyn Statements,
-) -> Result<Vec<Scenario>, ScenarioFileError> {
+) -> Result<Vec<Scenario>, FileError> {
     let mut parser = Parser {
         file,
         source,
@@ -60,7 +60,7 @@ pub fn parse(
     if parser.problems.is_empty() {
         return Ok(scenarios);
     }
-    Err(ScenarioFileError::new(file, source, parser.problems))
+    Err(FileError::new(file, source, parser.problems))
 }
 
 /// What is known at one place of the file.
