@@ -91,7 +91,7 @@ impl<L: Link> Player<'_, L> {
             let Some(item) = self.client(client).queue.front().cloned() else {
                 continue;
             };
-            match self.judge(id, &expectation.what, &item)? {
+            match self.judge(id, expectation, &item)? {
                 Ok(bindings) => {
                     if !item.is_end() {
                         self.consume(client);
@@ -116,13 +116,13 @@ impl<L: Link> Player<'_, L> {
     pub(super) fn judge(
         &self,
         id: StepId,
-        expected: &Expected,
+        expectation: &Expectation,
         item: &Item,
     ) -> Result<Result<Bindings, Vec<String>>, Stop> {
-        let judged = self.compare(expected, item)?;
+        let judged = self.compare(expectation, item)?;
         if self.options.blind == Some(id) {
             return Ok(Ok(
-                judged.unwrap_or_else(|_| self.blind_bindings(expected, item))
+                judged.unwrap_or_else(|_| self.blind_bindings(&expectation.what, item))
             ));
         }
         Ok(judged)
@@ -130,10 +130,19 @@ impl<L: Link> Player<'_, L> {
 
     fn compare(
         &self,
-        expected: &Expected,
+        expectation: &Expectation,
         item: &Item,
     ) -> Result<Result<Bindings, Vec<String>>, Stop> {
-        match (&item.what, expected) {
+        if let (Arrived::Packet(bytes, _), Some(at_most)) = (&item.what, &expectation.at_most) {
+            let at_most = at_most.number(&self.variables())?;
+            let size = bytes.len() as u64;
+            if size > at_most {
+                let difference =
+                    format!("the packet has {size} bytes, at most {at_most} are allowed");
+                return Ok(Err(vec![difference]));
+            }
+        }
+        match (&item.what, &expectation.what) {
             (Arrived::Packet(bytes, _), Expected::Raw(parts)) => {
                 let wanted = parts.bytes(&self.variables())?;
                 if *bytes == wanted {
@@ -239,7 +248,7 @@ impl<L: Link> Player<'_, L> {
     pub(super) fn tolerate(&mut self, client: &str, item: &Item) -> Result<bool, Stop> {
         let optional = self.client(client).optional.clone();
         for (index, expectation) in optional.iter().enumerate() {
-            if self.compare(&expectation.what, item)?.is_ok() {
+            if self.compare(expectation, item)?.is_ok() {
                 self.client(client).optional.remove(index);
                 self.client(client).queue.pop_front();
                 return Ok(true);
@@ -247,7 +256,7 @@ impl<L: Link> Player<'_, L> {
         }
         let ignored = self.client(client).ignored.clone();
         for expectation in &ignored {
-            if self.compare(&expectation.what, item)?.is_ok() {
+            if self.compare(expectation, item)?.is_ok() {
                 self.client(client).queue.pop_front();
                 return Ok(true);
             }

@@ -64,9 +64,7 @@ impl<'a, L: Link> Player<'a, L> {
 
     fn begins_with(&mut self, step: &Step, client: &str, item: &Item) -> Result<bool, Stop> {
         match &step.action {
-            Action::Expect(expectation) => {
-                Ok(self.judge(step.id, &expectation.what, item)?.is_ok())
-            }
+            Action::Expect(expectation) => Ok(self.judge(step.id, expectation, item)?.is_ok()),
             Action::Closed { .. } if item.is_end() => Ok(true),
             Action::Closed { code, silently, .. } => {
                 Ok(!silently && self.announces(client, code.as_ref(), item)?)
@@ -137,7 +135,7 @@ impl<'a, L: Link> Player<'a, L> {
             let step = remaining[index];
             if let Action::Expect(expectation) = &step.action
                 && expectation.client == client
-                && let Ok(bindings) = self.judge(step.id, &expectation.what, item)?
+                && let Ok(bindings) = self.judge(step.id, expectation, item)?
             {
                 return Ok(Some((index, bindings)));
             }

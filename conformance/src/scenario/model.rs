@@ -172,6 +172,8 @@ pub struct Expectation {
     pub client: String,
     /// What.
     pub what: Expected,
+    /// The most bytes that the whole packet may have, if that is limited.
+    pub at_most: Option<Expression>,
     /// When.
     pub timing: Timing,
 }

@@ -14,7 +14,7 @@ use crate::scenario::{
 };
 
 const VERBS: &str = "expected connect, reconnect, open, ->, <-, subscribe, publish, quiet, alive, closed, disconnect, drop, finish or reset";
-const TIMING: &str = "expected within=, not-before= or since=";
+const TIMING: &str = "expected within=, not-before=, since= or at-most=";
 
 impl Parser<'_> {
     pub(super) fn steps(&mut self, nodes: &[&KdlNode]) -> Vec<Step> {
@@ -438,6 +438,7 @@ impl Parser<'_> {
 
     fn expect(&mut self, client: String, words: &mut Words<'_>) -> Option<Expectation> {
         let timing = self.timing(words);
+        let at_most = words.property("at-most").map(|entry| self.number(entry));
         let what = if words.word("raw") {
             Expected::Raw(self.parts(words))
         } else {
@@ -447,6 +448,7 @@ impl Parser<'_> {
         Some(Expectation {
             client,
             what,
+            at_most,
             timing,
         })
     }
