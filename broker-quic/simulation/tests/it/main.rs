@@ -1,5 +1,7 @@
 //! Some hundreds of seeds, and that a seed is all there is to a run.
 
+mod planted;
+
 use quince_simulation::{Chaos, Plan, run, sweep};
 
 #[test]
