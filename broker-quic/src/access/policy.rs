@@ -95,3 +95,111 @@ impl Policy for Sources {
             .any(|credential| credential.number() == number)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+    use std::time::Duration;
+
+    use super::*;
+    use crate::access::{TokenAlgorithm, TokenSettings};
+
+    fn file(text: &str) -> tempfile::NamedTempFile {
+        let mut file = tempfile::NamedTempFile::new().expect("a file");
+        file.write_all(text.as_bytes()).expect("written");
+        file
+    }
+
+    /// Alice's password, and tokens.
+    fn sources() -> Sources {
+        let passwords = file(include_str!("../../tests/data/mosquitto-7.passwords"));
+        let key = file("0123456789abcdef0123456789abcdef");
+        Sources {
+            passwords: Some(Arc::new(Passwords::load(passwords.path()).expect("users"))),
+            tokens: Some(Arc::new(
+                Tokens::load(&TokenSettings {
+                    algorithm: TokenAlgorithm::Hs256,
+                    key_file: key.path().to_path_buf(),
+                    audience: "mqtt".to_owned(),
+                    issuer: None,
+                    name_claim: "sub".to_owned(),
+                    leeway: Duration::ZERO,
+                })
+                .expect("a key"),
+            )),
+            acl: None,
+        }
+    }
+
+    fn judged(sources: &Sources, principal: &Principal) -> (bool, bool) {
+        let subject = Subject {
+            client_id: "c",
+            principal,
+        };
+        (
+            sources.allows(subject, Action::Publish("t")),
+            sources.admits(subject),
+        )
+    }
+
+    /// Messages of somebody may be under way long after: a will, a delayed message, a queue that waits for its session.
+    #[test]
+    fn a_deleted_user_has_no_rights_left_and_everybody_else_has() {
+        let sources = sources();
+        let key = sources.tokens.as_ref().expect("a key").stamp();
+        let password = sources.passwords.as_ref().expect("users").stamp("alice");
+        let password = Credential::Password(password.expect("alice is there"));
+        for (who, principal, expected) in [
+            ("alice", password.of("alice"), (true, true)),
+            (
+                "alice, whose password was set again",
+                Credential::Password(1).of("alice"),
+                (true, false),
+            ),
+            ("a deleted user", password.of("mallory"), (false, false)),
+            (
+                "a token's bearer whom the password file does not know",
+                Credential::Token(key).of("mallory"),
+                (true, true),
+            ),
+            (
+                "who showed a token of another key",
+                Credential::Token(key ^ 1).of("mallory"),
+                (true, false),
+            ),
+            (
+                "who showed a certificate",
+                Principal::named("mallory"),
+                (true, true),
+            ),
+            ("nobody", Principal::anonymous(), (true, true)),
+        ] {
+            assert_eq!(judged(&sources, &principal), expected, "{who}");
+        }
+        let no_users = Sources {
+            passwords: None,
+            ..sources
+        };
+        assert_eq!(judged(&no_users, &password.of("alice")), (false, false));
+    }
+
+    /// Else who had proved itself by a password with the right stamp would pass for a token's bearer.
+    #[test]
+    fn no_password_counts_as_a_token_nor_the_other_way_round() {
+        let sources = sources();
+        let key = sources.tokens.as_ref().expect("a key").stamp();
+        let password = sources.passwords.as_ref().expect("users").stamp("alice");
+        let password = password.expect("alice is there");
+        for credential in [Credential::Password(key), Credential::Token(password)] {
+            let principal = credential.of("alice");
+            assert_eq!(judged(&sources, &principal), (true, false));
+        }
+        let of = |credential: Credential| credential.of("a").credential();
+        for stamp in [0, 1, 1 << 62, 1 << 63, u64::MAX] {
+            assert_ne!(
+                of(Credential::Password(stamp)),
+                of(Credential::Token(stamp))
+            );
+        }
+    }
+}

@@ -367,13 +367,23 @@ mod tests {
         }
     }
 
-    #[test]
-    fn who_knows_the_password_must_still_speak_of_this_exchange() {
+    /// The last message of a client that knows the password.
+    fn proved(exchange: &Exchange, unproved: &str) -> String {
         let mut salted = Key::default();
         let algorithm = pbkdf2::PBKDF2_HMAC_SHA256;
         let salt = pencil().salt;
         pbkdf2::derive(algorithm, four_thousand(), &salt, b"pencil", &mut salted);
         let client_key = sign(&salted, b"Client Key");
+        let signed = format!("{},{unproved}", exchange.said);
+        let mut proof = sign(&hash(&client_key), signed.as_bytes());
+        for (byte, key) in proof.iter_mut().zip(client_key) {
+            *byte ^= key;
+        }
+        format!("{unproved},p={}", STANDARD.encode(proof))
+    }
+
+    #[test]
+    fn who_knows_the_password_must_still_speak_of_this_exchange() {
         let another_header = UNPROVED.replace("biws", "eSws");
         for (unproved, is_good) in [
             (UNPROVED, true),
@@ -381,14 +391,25 @@ mod tests {
             ("c=biws,r=rOprNGfwEbeRWgbNEkqO", false),
         ] {
             let exchange = begun();
-            let signed = format!("{},{unproved}", exchange.said);
-            let mut proof = sign(&hash(&client_key), signed.as_bytes());
-            for (byte, key) in proof.iter_mut().zip(client_key) {
-                *byte ^= key;
-            }
-            let last = format!("{unproved},p={}", STANDARD.encode(proof));
+            let last = proved(&exchange, unproved);
             let outcome = exchange.finish(last.as_bytes());
             assert_eq!(outcome.is_ok(), is_good, "{unproved}");
+        }
+    }
+
+    #[test]
+    fn the_header_that_is_repeated_is_the_one_that_was_sent() {
+        let headers = ["n,,", "y,,", "n,a=user,", "y,a=user,"];
+        for sent in headers {
+            for repeated in headers {
+                let first = format!("{sent}n=user,r=rOprNGfwEbeRWgbNEkqO");
+                let first = First::parse(first.as_bytes()).expect("well-formed");
+                let (exchange, _) = Exchange::begin_with(first, pencil(), NONCE);
+                let unproved = UNPROVED.replace("biws", &STANDARD.encode(repeated));
+                let last = proved(&exchange, &unproved);
+                let outcome = exchange.finish(last.as_bytes());
+                assert_eq!(outcome.is_ok(), sent == repeated, "{sent} {repeated}");
+            }
         }
     }
 

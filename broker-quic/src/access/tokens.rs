@@ -230,6 +230,10 @@ mod tests {
     const EC_PUBLIC: &[u8] = include_bytes!("../../tests/data/jwt-p256-public.pem");
 
     fn tokens(algorithm: TokenAlgorithm, key: &[u8]) -> Tokens {
+        load(algorithm, key, Duration::ZERO).expect("a key")
+    }
+
+    fn load(algorithm: TokenAlgorithm, key: &[u8], leeway: Duration) -> Result<Tokens, Problem> {
         let mut file = tempfile::NamedTempFile::new().expect("a file");
         file.write_all(key).expect("written");
         Tokens::load(&TokenSettings {
@@ -238,9 +242,8 @@ mod tests {
             audience: "mqtt".to_owned(),
             issuer: Some("house".to_owned()),
             name_claim: "sub".to_owned(),
-            leeway: Duration::ZERO,
+            leeway,
         })
-        .expect("a key")
     }
 
     fn now() -> u64 {
@@ -315,6 +318,36 @@ mod tests {
         }
         for token in ["", "a.b", "a.b.c", "secret"] {
             assert!(tokens.verify(token.as_bytes()).is_err(), "{token}");
+        }
+    }
+
+    #[test]
+    fn clocks_may_differ_by_the_leeway_at_the_beginning_and_at_the_end() {
+        let (leeway, secret) = (Duration::from_secs(1000), SECRET_TEXT.as_bytes());
+        let tokens = load(TokenAlgorithm::Hs256, secret, leeway).expect("a key");
+        let verify = |claims: &Value| tokens.verify(sign(Algorithm::HS256, claims).as_bytes());
+        let ended = now() - 100;
+        let bearer = verify(&with("exp", json!(ended))).expect("within the leeway");
+        // Else who is let in would be sent away at once.
+        let ends = SystemTime::UNIX_EPOCH + Duration::from_secs(ended) + leeway;
+        assert_eq!(bearer.ends, ends);
+        assert!(verify(&with("exp", json!(now() - 2000))).is_err());
+        assert!(verify(&with("nbf", json!(now() + 100))).is_ok());
+        assert!(verify(&with("nbf", json!(now() + 2000))).is_err());
+    }
+
+    #[test]
+    fn a_secret_has_thirty_two_bytes_its_line_ending_not_counted() {
+        for (length, end, is_enough) in [
+            (32, "", true),
+            (32, "\r\n", true),
+            (31, "", false),
+            (31, "\n", false),
+            (31, " \n", false),
+        ] {
+            let secret = "s".repeat(length) + end;
+            let loaded = load(TokenAlgorithm::Hs256, secret.as_bytes(), Duration::ZERO);
+            assert_eq!(loaded.is_ok(), is_enough, "{length} {end:?}");
         }
     }
 

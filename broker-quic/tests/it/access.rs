@@ -42,37 +42,49 @@ fn passwd(arguments: &[&str], password: &str) -> String {
     String::from_utf8(output.stderr).expect("text")
 }
 
+/// A running broker; it ends with this value, also when a test fails.
+struct Daemon(Child);
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        _ = self.0.kill();
+        _ = self.0.wait();
+    }
+}
+
 /// A daemon with the files in `folder`, and where it listens.
-fn start(folder: &Path) -> (Child, SocketAddr) {
+fn start(folder: &Path, more: &[&str]) -> (Daemon, SocketAddr) {
     let file = |name: &str| folder.join(name).display().to_string();
-    let mut child = Command::cargo_bin("quince-broker")
+    let child = Command::cargo_bin("quince-broker")
         .expect("built")
         .args(["--listen", "tcp://127.0.0.1:0"])
         .args(["--password-file", &file("passwords")])
         .args(["--acl-file", &file("acl")])
+        .args(more)
         .stdout(Stdio::piped())
         .stderr(fs::File::create(folder.join("log")).expect("a log"))
         .spawn()
         .expect("starts");
-    let out = BufReader::new(child.stdout.take().expect("piped"));
+    let mut daemon = Daemon(child);
+    let out = BufReader::new(daemon.0.stdout.take().expect("piped"));
     let lines: Vec<String> = out
         .lines()
         .map(|line| line.expect("text"))
         .take_while(|line| line != "ready")
         .collect();
     let address = lines[0].strip_prefix("tcp://").expect("over TCP");
-    (child, address.parse().expect("an address"))
+    (daemon, address.parse().expect("an address"))
 }
 
 /// Sends SIGHUP and waits until the log holds `words` once more.
-async fn reload(child: &Child, folder: &Path, words: &str) {
+async fn reload(daemon: &Daemon, folder: &Path, words: &str) {
     let count = || {
         let log = fs::read_to_string(folder.join("log")).expect("a log");
         log.matches(words).count()
     };
     let before = count();
     let status = Command::new("kill")
-        .args(["-HUP", &child.id().to_string()])
+        .args(["-HUP", &daemon.0.id().to_string()])
         .status();
     assert!(status.expect("kill runs").success());
     tokio::time::timeout(crate::peer::PATIENCE, async {
@@ -131,7 +143,7 @@ async fn passwords_and_rules_are_read_again_while_clients_stay() {
         "user alice\ntopic read news/#\nuser bob\ntopic write news/#\n",
     )
     .expect("written");
-    let (mut child, address) = start(folder);
+    let (daemon, address) = start(folder, &[]);
     let alice = Login::new("a").user("alice").password("one");
     let bob = Login::new("b").user("bob").password("two");
 
@@ -159,7 +171,7 @@ async fn passwords_and_rules_are_read_again_while_clients_stay() {
 
     // A right that is gone.
     fs::write(folder.join("acl"), "user bob\ntopic write news/#\n").expect("written");
-    reload(&child, folder, "access rules are read again").await;
+    reload(&daemon, folder, "access rules are read again").await;
     assert_eq!(
         publish(&mut speaker, "news/x").await,
         0x10,
@@ -169,9 +181,9 @@ async fn passwords_and_rules_are_read_again_while_clients_stay() {
 
     // Files that are broken, or gone, change nothing.
     fs::write(folder.join("acl"), "user alice\ntopci read news/#\n").expect("written");
-    reload(&child, folder, "acl:2:1").await;
+    reload(&daemon, folder, "acl:2:1").await;
     fs::remove_file(folder.join("acl")).expect("was there");
-    reload(&child, folder, "cannot be read").await;
+    reload(&daemon, folder, "cannot be read").await;
     assert_eq!(publish(&mut speaker, "news/x").await, 0x10);
     assert_eq!(publish(&mut speaker, "other").await, 0x87);
 
@@ -181,7 +193,7 @@ async fn passwords_and_rules_are_read_again_while_clients_stay() {
     passwd(&[passwords, "alice"], "three");
     let mut steady = Peer::tcp(address).await;
     passwd(&[passwords, "steady"], "four");
-    reload(&child, folder, "access rules are read again").await;
+    reload(&daemon, folder, "access rules are read again").await;
     assert_eq!(
         log_in(
             &mut steady,
@@ -196,7 +208,7 @@ async fn passwords_and_rules_are_read_again_while_clients_stay() {
     }
     assert_eq!(connack(address, &bob).await, 0x86);
     assert_eq!(connack(address, &alice).await, 0x86);
-    reload(&child, folder, "access rules are read again").await;
+    reload(&daemon, folder, "access rules are read again").await;
     ping(&mut steady).await;
     let log = fs::read_to_string(folder.join("log")).expect("a log");
     for secret in ["one", "two", "three", "four", "canary", "$argon2", "SCRAM"] {
@@ -205,8 +217,59 @@ async fn passwords_and_rules_are_read_again_while_clients_stay() {
             "{log}"
         );
     }
-    child.kill().expect("ended");
-    child.wait().expect("ended");
+}
+
+/// Many devices have a name and a password set, wherever they connect.
+#[tokio::test]
+async fn where_nobody_can_log_in_a_name_means_nothing() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let acl = folder.path().join("acl");
+    fs::write(&acl, "topic read open/#\nuser alice\ntopic read hers/#\n").expect("written");
+    let access = Access::load(AccessSettings {
+        acl_file: Some(acl),
+        ..AccessSettings::default()
+    })
+    .expect("rules");
+    let listeners = [true, false].map(|anonymous| ListenerSettings {
+        url: "tcp://127.0.0.1:0".parse().expect("a URL"),
+        connections: None,
+        admission: Admission {
+            anonymous,
+            certificate_name: None,
+        },
+    });
+    let server = Server::start(&listeners, Settings::default(), access)
+        .await
+        .expect("bound");
+    for login in [
+        Login::new("x"),
+        Login::new("x").user("alice"),
+        Login::new("x").password("one"),
+        Login::new("x").user("alice").password("one"),
+    ] {
+        let mut peer = Peer::connect(&server, 0).await;
+        assert_eq!(log_in(&mut peer, &login).await, 0);
+        assert_eq!(subscribe(&mut peer, "open/x").await, 0);
+        assert_eq!(subscribe(&mut peer, "hers/x").await, 0x87);
+        let mut peer = Peer::connect(&server, 1).await;
+        assert_eq!(log_in(&mut peer, &login).await, 0x87);
+    }
+    server.shut_down().await;
+}
+
+#[tokio::test]
+async fn the_daemon_lets_anybody_in_if_it_is_told_to() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let folder = folder.path();
+    fs::write(folder.join("passwords"), PASSWORDS).expect("written");
+    fs::write(folder.join("acl"), "topic read #\n").expect("written");
+    for (more, code) in [(&[][..], 0x87), (&["--allow-anonymous"][..], 0)] {
+        let (_daemon, address) = start(folder, more);
+        assert_eq!(connack(address, &Login::new("x")).await, code, "{more:?}");
+        // Who gives a name has to prove it all the same.
+        let wrong = Login::new("x").user("alice").password("wrong");
+        assert_eq!(connack(address, &wrong).await, 0x86, "{more:?}");
+    }
 }
 
 #[tokio::test]

@@ -1,4 +1,6 @@
 //! SCRAM-SHA-256 over real connections. The client computes with nothing of the broker's.
+//!
+//! Clients are dropped before the server is shut down: it gives each that stays time to have its last bytes.
 
 use std::fs;
 use std::net::SocketAddr;
@@ -242,6 +244,7 @@ async fn who_proves_the_password_comes_in() {
             assert!(is_refusal(&client.hear().await), "{user_name:?}");
         }
     }
+    drop(client);
     server.shut_down().await;
 }
 
@@ -310,12 +313,14 @@ async fn what_is_no_exchange_is_refused() {
     let peer = Peer::tcp(address).await;
     let mut client = Client::begin(peer, None, "SCRAM-SHA-1", &first).await;
     assert_eq!(client.hear().await, Heard("CONNACK", 0x8c, None));
+    drop((client, one, two));
     server.shut_down().await;
     // Without a password file there is no method.
     let access = Access::load(AccessSettings::default()).expect("nothing to read");
     let (server, address) = serve(access, Settings::default(), None).await;
     let mut client = Client::dial(address, "alice").await;
     assert_eq!(client.hear().await, Heard("CONNACK", 0x8c, None));
+    drop(client);
     server.shut_down().await;
 }
 
@@ -357,6 +362,7 @@ async fn a_client_proves_itself_anew() {
         .auth(ReasonCode::RE_AUTHENTICATE, "SCRAM-SHA-1", &first)
         .await;
     assert_eq!(client.hear().await, Heard("DISCONNECT", 0x82, None));
+    drop(client);
     server.shut_down().await;
 }
 
@@ -394,6 +400,7 @@ async fn a_password_that_changes_meanwhile_is_another() {
         client.prove("alice", "one").await,
         Heard("CONNACK", 0, _)
     ));
+    drop((client, inside, late, later));
     server.shut_down().await;
 }
 
