@@ -4,7 +4,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{ArgGroup, Args, Parser, Subcommand};
-use quince_client::{Dialer, Endpoint, Identity, Trust};
+use quince_client::{Dialer, Endpoint, Identity, Scheme, Trust};
+use quince_codec::topic::{TopicNameError, validate_topic_name};
 use quince_codec::{QoS, RetainHandling, Version};
 
 use crate::failure::Failure;
@@ -47,7 +48,13 @@ pub(crate) struct Connection {
     )]
     pub(crate) version: Version,
     /// Client Identifier [default: the broker chooses]
-    #[arg(short, long, value_name = "ID", default_value = "")]
+    #[arg(
+        short,
+        long,
+        value_name = "ID",
+        default_value = "",
+        hide_default_value = true
+    )]
     pub(crate) id: String,
     /// Keep Alive in seconds; 0 turns it off
     #[arg(short, long, value_name = "SECONDS", default_value_t = 60)]
@@ -99,14 +106,15 @@ pub(crate) struct Connection {
 #[derive(Debug, Args)]
 pub(crate) struct WillArgs {
     /// Topic of the message that the broker publishes if this client vanishes
-    #[arg(id = "will-topic", long, value_name = "TOPIC")]
+    #[arg(id = "will-topic", long, value_name = "TOPIC", value_parser = topic_name)]
     pub(crate) topic: Option<String>,
-    /// That message's text
+    /// That message's text [default: none]
     #[arg(
         id = "will-message",
         long,
         value_name = "TEXT",
         default_value = "",
+        hide_default_value = true,
         requires = "will-topic"
     )]
     pub(crate) message: String,
@@ -151,7 +159,22 @@ impl Connection {
                 self.version
             )));
         }
-        Ok(())
+        // Whoever names an authority believes that the connection is safe.
+        let for_tls = [
+            ("--cafile", self.cafile.is_some()),
+            ("--insecure", self.insecure),
+            ("--cert", self.cert.is_some()),
+            ("--servername", self.servername.is_some()),
+        ];
+        match for_tls.iter().find(|(_, given)| *given) {
+            Some((option, _)) if matches!(self.url.scheme(), Scheme::Tcp | Scheme::Ws) => {
+                Err(Failure::Usage(format!(
+                    "{option} needs TLS, and {} has none: use tls://, wss:// or quic://",
+                    self.url
+                )))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Refuses those of these options that are given, if this version does not have them.
@@ -189,7 +212,7 @@ pub(crate) struct PublishArgs {
     #[command(flatten)]
     pub(crate) connection: Connection,
     /// Topic Name
-    #[arg(short, long)]
+    #[arg(short, long, value_parser = topic_name)]
     pub(crate) topic: String,
     /// Quality of Service: 0, 1 or 2
     #[arg(short, long, default_value = "0", value_parser = qos)]
@@ -207,7 +230,7 @@ pub(crate) struct PublishArgs {
     #[arg(long, value_name = "TYPE")]
     pub(crate) content_type: Option<String>,
     /// Response Topic (5.0)
-    #[arg(long, value_name = "TOPIC")]
+    #[arg(long, value_name = "TOPIC", value_parser = topic_name)]
     pub(crate) response_topic: Option<String>,
     /// Correlation Data (5.0)
     #[arg(long, value_name = "TEXT")]
@@ -272,6 +295,10 @@ fn retain_handling(text: &str) -> Result<RetainHandling, String> {
         "2" => Ok(RetainHandling::DoNotSend),
         _ => Err("expected 0, 1 or 2".to_owned()),
     }
+}
+
+fn topic_name(text: &str) -> Result<String, TopicNameError> {
+    validate_topic_name(text).map(|()| text.to_owned())
 }
 
 fn user_property(text: &str) -> Result<(String, String), String> {

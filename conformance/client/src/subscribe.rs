@@ -5,6 +5,7 @@ use std::io::{self, Write};
 use std::time::Duration;
 
 use quince_client::{Client, ClientError};
+use quince_codec::topic::validate_topic_filter;
 use quince_codec::{
     Acknowledgement, Packet, PacketId, Property, PropertyList, Publish, QoS, RetainHandling,
     Subscribe, SubscriptionList, SubscriptionOptions,
@@ -33,6 +34,10 @@ pub(crate) async fn run(args: &SubscribeArgs) -> Result<(), Failure> {
         ("--subscription-id", args.subscription_id.is_some()),
         ("--user-property", !args.user_property.is_empty()),
     ])?;
+    for filter in &args.topic {
+        validate_topic_filter(filter, args.connection.version)
+            .map_err(|error| Failure::Usage(format!("'{filter}' is no Topic Filter: {error}")))?;
+    }
     let mut connector = Connector::new(&args.connection)?;
     let mut seen = Seen::default();
     loop {

@@ -80,6 +80,26 @@ fn wrong_usage_says_what_was_expected() {
             &["pub", "-t", "a", "-m", "x", "--cert", "/nowhere"],
             "--key",
         ),
+        (
+            &["pub", "-t", "a/#", "-m", "x"],
+            "a Topic Name has no + and no #",
+        ),
+        (
+            &["sub", "-t", "a", "--will-topic", ""],
+            "a Topic Name has at least one character",
+        ),
+        (
+            &["sub", "-t", "a", "-t", "a/#b"],
+            "'a/#b' is no Topic Filter: # is the whole last level",
+        ),
+        (
+            &["sub", "-t", "a", "--cafile", "/nowhere"],
+            "--cafile needs TLS, and tcp://127.0.0.1:1883 has none",
+        ),
+        (
+            &["sub", "-t", "a", "-u", "ws://127.0.0.1", "--insecure"],
+            "--insecure needs TLS",
+        ),
     ] {
         let message = failure(arguments, 2);
         assert!(message.contains(expected), "{arguments:?}: {message}");
