@@ -105,6 +105,7 @@ impl<'a> Target<'a> {
             identifiers: self.identifiers,
             after: publisher.after,
             authorized: publisher.in_force.epoch,
+            may_repeat: false,
             shared: self.subscriber.shared.clone(),
             id: None,
         }
@@ -323,7 +324,9 @@ impl Hub {
                     .is_some_and(|member| member.shared == orphan.shared)
             });
             let chosen = group.and_then(|members| pick(members, &incoming, publisher, message));
-            let Some(chosen) = chosen else { break };
+            let Some(mut chosen) = chosen else { break };
+            // Before a crash it may have been given to this member already, without a trace in the store.
+            chosen.delivery.may_repeat = orphan.may_repeat;
             let mut chosen = [chosen];
             let record = self.record(&mut chosen, Retention::Untouched, origin, message);
             let [chosen] = chosen;

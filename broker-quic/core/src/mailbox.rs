@@ -271,6 +271,7 @@ mod tests {
             identifiers: Vec::new(),
             after: Position::START,
             authorized: 0,
+            may_repeat: false,
             shared: None,
             id: None,
         }

@@ -185,6 +185,8 @@ pub(crate) struct Delivery {
     pub(crate) shared: Option<Arc<str>>,
     /// Its name in the store; `None` when it is not there.
     pub(crate) id: Option<DeliveryId>,
+    /// It may have been sent before a crash, without a trace in the store.
+    pub(crate) may_repeat: bool,
 }
 
 impl Delivery {

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use quince_codec::QoS;
+
 use crate::config::Config;
 use crate::delayed::Entry;
 use crate::flow::Stage;
@@ -146,6 +148,8 @@ impl Waits {
             authorized: 0,
             shared: self.queued.shared.clone(),
             id: Some(id),
+            // A QoS 1 PUBLISH leaves before the record of it is durable. QoS 2 waits for that.
+            may_repeat: self.queued.qos == QoS::AtLeastOnce,
         }
     }
 }

@@ -133,6 +133,7 @@ impl Exchange<'_> {
             identifiers,
             after,
             authorized: 0,
+            may_repeat: false,
             shared: None,
             id: None,
         };
@@ -248,7 +249,7 @@ impl Exchange<'_> {
         };
         let publish = Publish {
             // DUP says only whether this very packet was sent before [MQTT5-3.3.1-3] [MQTT3-3.3.1-3].
-            dup: sending == Sending::Again,
+            dup: sending == Sending::Again || delivery.may_repeat,
             qos: delivery.qos,
             retain: delivery.retain,
             topic: &message.topic,

@@ -122,11 +122,11 @@ fn a_session_finds_its_subscriptions_and_its_queue_in_order() {
         store.net.read(client),
         [
             "CONNACK 00 present",
-            "PUBLISH q1 id=1 t/a=1 SubscriptionIdentifier(9)",
-            "PUBLISH q1 id=2 t/a=2 SubscriptionIdentifier(9)",
-            "PUBLISH q1 id=3 t/a=3 SubscriptionIdentifier(9)",
-            "PUBLISH q1 id=4 t/a=4 SubscriptionIdentifier(9)",
-            "PUBLISH q1 id=5 t/a=5 SubscriptionIdentifier(9)",
+            "PUBLISH q1 id=1 dup t/a=1 SubscriptionIdentifier(9)",
+            "PUBLISH q1 id=2 dup t/a=2 SubscriptionIdentifier(9)",
+            "PUBLISH q1 id=3 dup t/a=3 SubscriptionIdentifier(9)",
+            "PUBLISH q1 id=4 dup t/a=4 SubscriptionIdentifier(9)",
+            "PUBLISH q1 id=5 dup t/a=5 SubscriptionIdentifier(9)",
         ]
     );
     // What is in flight is sent again under its identifiers, what is acknowledged is not.
@@ -283,9 +283,9 @@ fn the_time_spent_down_counts() {
         store.net.read(watcher),
         [
             "CONNACK 00 present",
-            "PUBLISH q1 id=1 later=x",
-            "PUBLISH q1 id=2 will=gone",
-            "PUBLISH q1 id=3 will=gone",
+            "PUBLISH q1 id=1 dup later=x",
+            "PUBLISH q1 id=2 dup will=gone",
+            "PUBLISH q1 id=3 dup will=gone",
         ],
         "each once"
     );
@@ -518,6 +518,66 @@ fn what_a_subscription_was_owed_of_retained_messages_comes_after_the_crash() {
             assert_eq!(all, expected, "{filter}, killed after {read_before}");
         }
     }
+}
+
+#[test]
+fn a_qos_1_message_that_may_have_been_sent_comes_again_with_dup() {
+    let mut store = Written::new();
+    session_with_subscription(&mut store);
+    let client = store.net.dial(&hello(V5, "s").stored(100));
+    store.sync();
+    assert_eq!(store.net.read(client), ["CONNACK 00 present"]);
+    let publisher = store.net.simple(V5, "p");
+    store.net.publish(publisher, publish(Q1, 1, "t/a", "x"));
+    let first = "PUBLISH q1 id=1 t/a=x SubscriptionIdentifier(9)";
+    assert_eq!(store.net.read(client), [first]);
+    // That it was sent is a record of its own, which was not written.
+    let batch = store.net.broker.hub().take_records();
+    store
+        .disk
+        .records
+        .extend(encoded(batch.records.into_iter().take(1)));
+    let mut store = store.killed_for(1);
+    let client = store.net.dial(&hello(V5, "s").stored(100));
+    store.sync();
+    let lines = store.net.read(client);
+    let again = "PUBLISH q1 id=1 dup t/a=x SubscriptionIdentifier(9)";
+    assert_eq!(lines, ["CONNACK 00 present", again]);
+}
+
+#[test]
+fn what_a_member_left_over_and_another_may_have_had_comes_to_it_again_with_dup() {
+    let mut store = Written::new();
+    let members = ["a", "b"].map(|name| {
+        let member = store.net.dial(&hello(V5, name).stored(100));
+        store.sync();
+        let filter = ("$share/g/t", options(Q1));
+        store.net.subscribe_with(member, 1, &[], &[filter]);
+        store.sync();
+        assert_eq!(store.net.read(member), ["CONNACK 00", "SUBACK 1 01"]);
+        member
+    });
+    let publisher = store.net.simple(V5, "p");
+    store.net.publish(publisher, publish(Q1, 1, "t", "x"));
+    store.sync();
+    let lines = members.map(|member| store.net.read(member));
+    let one = vec!["PUBLISH q1 id=1 t=x".to_owned()];
+    assert_eq!(lines, [vec![], one.clone()], "the second has it");
+    let ends = Property::SessionExpiryInterval(0);
+    store.net.disconnect(members[1], 0, &[ends]);
+    assert_eq!(store.net.read(members[0]), one, "then the other");
+    // Nothing of that was written.
+    let mut store = store.killed_for(1);
+    let [second, first] = [hello(V5, "b"), hello(V5, "a").stored(100)].map(|hello| {
+        let member = store.net.dial(&hello);
+        store.sync();
+        member
+    });
+    assert_eq!(store.net.read(second), ["CONNACK 00"], "begun anew");
+    assert_eq!(
+        store.net.read(first),
+        ["CONNACK 00 present", "PUBLISH q1 id=1 dup t=x"]
+    );
 }
 
 #[test]
