@@ -10,6 +10,7 @@
 //! every one. It knows nothing of any implementation: the same judge serves virtual brokers, sockets and kill tests.
 
 mod client;
+pub mod delivery;
 mod history;
 mod judge;
 mod link;
