@@ -29,6 +29,11 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("quince-fuzz-targets", &["quince-codec", "quince-core"]),
     // Measures any broker, so it knows none.
     ("quince-load", &["quince-codec", "quince-client"]),
+    // Kills any broker, so it knows none.
+    (
+        "quince-crash",
+        &["quince-codec", "quince-client", "quince-model"],
+    ),
     // Knows nothing of MQTT.
     ("quince-link", &[]),
     (
