@@ -284,8 +284,8 @@ impl Log {
         self.end > self.compact_above.max(self.base.saturating_mul(2))
     }
 
-    /// Begins the log anew with `image`, which is what all that was appended comes to. After an error the old log goes on,
-    /// unless even that cannot be said.
+    /// Begins the log anew with `image`, which is what all that was appended comes to; it is durable then. After an error that says that the
+    /// disk is full the log goes on as it was, after any other it must not be used again.
     pub(super) fn compact(&mut self, image: &Image, time: Time) -> io::Result<()> {
         let (log, end) =
             write_base(&*self.disk, image, self.salt, time).map_err(|error| match error {
@@ -363,7 +363,9 @@ fn write_base(
     file.sync().map_err(failed("sync 'log.new'"))?;
     disk.rename(NEW_LOG, LOG)
         .map_err(failed("put 'log.new' in the place of 'log'"))?;
-    disk.sync_names().map_err(failed("sync the folder"))?;
+    // From here on the old log is no more, so this is not an error after which one goes on, whatever it is.
+    let synced = disk.sync_names().map_err(io::Error::other);
+    synced.map_err(failed("sync the folder"))?;
     Ok((file, end))
 }
 

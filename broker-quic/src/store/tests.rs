@@ -4,6 +4,8 @@ mod simulated;
 
 use std::collections::BTreeSet;
 use std::io;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use quince_codec::{
     Connect, Framer, Packet, PacketId, Properties, Publish, QoS, Subscribe, SubscriptionList,
@@ -15,6 +17,8 @@ use quince_core::{Config, Durability, FlowId, Image, Record, Time};
 use self::simulated::{Fault, Random, Simulated, size};
 use super::disk::Disk;
 use super::log::{Log, LogError, Loss};
+use super::{Durable, Opened, Writer};
+use crate::driver::Clock;
 
 const SALT: u64 = 0x1234_5678_9abc_def0;
 
@@ -46,23 +50,28 @@ fn payload(number: u64) -> String {
     format!("payload of {number} {}", "x".repeat(20 + size(number % 40)))
 }
 
+/// PUBLISH of a retained message whose topic is the payload's number.
+fn retained(number: u64) -> Vec<u8> {
+    let (topic, payload) = (number.to_string(), payload(number));
+    let identifier = u16::try_from(number + 1).expect("few messages");
+    packet(&Packet::Publish(Publish {
+        dup: false,
+        qos: QoS::AtLeastOnce,
+        retain: true,
+        topic: &topic,
+        packet_id: PacketId::new(identifier),
+        properties: Properties::EMPTY,
+        payload: payload.as_bytes(),
+    }))
+}
+
 /// `count` records, each of a retained message that says what its payload must be: its topic is the payload's number.
 fn records(count: u64) -> Vec<Record> {
     let mut broker = VirtualBroker::new(config());
     let client = broker.connect();
     broker.write(client, FlowId::CONTROL, &connect());
     for number in 0..count {
-        let (topic, payload) = (number.to_string(), payload(number));
-        let publish = Publish {
-            dup: false,
-            qos: QoS::AtLeastOnce,
-            retain: true,
-            topic: &topic,
-            packet_id: PacketId::new(1),
-            properties: Properties::EMPTY,
-            payload: payload.as_bytes(),
-        };
-        broker.write(client, FlowId::CONTROL, &packet(&Packet::Publish(publish)));
+        broker.write(client, FlowId::CONTROL, &retained(number));
     }
     let records = broker.hub().take_records().records;
     assert_eq!(records.len() as u64, count);
@@ -187,6 +196,81 @@ fn nothing_synced_is_lost_when_the_power_is_cut_at_any_call() {
         }
     }
     assert!(cuts >= 2_000, "{cuts}");
+}
+
+/// A broker that stores retained messages on a disk: which of them were acknowledged in the end; `None` when it does not start.
+fn acknowledged(disk: &Simulated, durable: Durable, count: u64) -> Option<BTreeSet<u64>> {
+    let empty = Image::new(&config());
+    let (log, image, time) = Log::open(Box::new(disk.clone()), empty, Loss::Refuse, SALT).ok()?;
+    let mut broker = VirtualBroker::new(config());
+    let opened = Opened {
+        log: log.compact_above(700),
+        image,
+        time,
+        durable,
+        lock: tempfile::tempfile().expect("a file"),
+    };
+    let hub = Arc::clone(broker.hub());
+    let (writer, mut failure) =
+        Writer::start(opened, hub, Clock::start(Time::ZERO)).expect("starts");
+    let client = broker.connect();
+    broker.write(client, FlowId::CONTROL, &connect());
+    for number in 0..count {
+        broker.write(client, FlowId::CONTROL, &retained(number));
+        // What comes meanwhile is written together.
+        std::thread::sleep(Duration::from_micros(300 * (number % 2)));
+    }
+    let mut framer = Framer::new(u32::MAX);
+    let mut numbers = BTreeSet::new();
+    let patience = Instant::now() + Duration::from_secs(20);
+    while numbers.len() as u64 != count && failure.try_recv().is_err() && Instant::now() < patience
+    {
+        broker.settle();
+        framer.push(&broker.read(client));
+        while let Some(frame) = framer.next_frame().expect("our own packets") {
+            if let Ok(Packet::PubAck(answer)) = frame.decode(Version::V5_0) {
+                let number = u64::from(answer.packet_id.value()) - 1;
+                match answer.reason_code.is_error() {
+                    // What is refused is sent again.
+                    true => broker.write(client, FlowId::CONTROL, &retained(number)),
+                    false => _ = numbers.insert(number),
+                }
+            }
+        }
+        std::thread::yield_now();
+    }
+    writer.stop();
+    Some(numbers)
+}
+
+#[test]
+fn a_disk_that_is_full_at_any_call_ends_nothing() {
+    let mut random = Random(3);
+    let full = Fault::Fails(io::ErrorKind::StorageFull);
+    for durable in [Durable::Sync, Durable::Batch(Duration::from_millis(1))] {
+        let mut at = 0;
+        let mut runs = 0;
+        loop {
+            at += 1;
+            let disk = Simulated::default().failing(at, full);
+            let Some(numbers) = acknowledged(&disk, durable, 12) else {
+                continue;
+            };
+            if disk.calls() < at {
+                break;
+            }
+            runs += 1;
+            let what = format!("{durable:?}, full at call {at}");
+            let survived = match durable {
+                Durable::Sync => disk.after_power_cut(&mut random),
+                _ => disk.after_kill(),
+            };
+            let (_, image) = open(&survived, Loss::Refuse).expect(&what);
+            assert_eq!(numbers, all(12), "{what}: all is acknowledged in the end");
+            assert_eq!(shown(&image), all(12), "{what}");
+        }
+        assert!(runs > 10, "{durable:?}: {runs}");
+    }
 }
 
 #[test]

@@ -7,7 +7,7 @@ use std::task::{Wake, Waker};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use quince_core::{Batch, Hub, Image};
+use quince_core::{Batch, Hub, Image, Record};
 use tokio::sync::oneshot;
 use tracing::{error, info, warn};
 
@@ -16,7 +16,7 @@ use super::{Durable, Opened};
 use crate::driver::Clock;
 
 /// How long a full disk is left alone before the next attempt.
-const NEXT_ATTEMPT: Duration = Duration::from_millis(500);
+const NEXT_ATTEMPT: Duration = Duration::from_millis(if cfg!(test) { 1 } else { 500 });
 
 #[derive(Debug, Default)]
 struct Signals {
@@ -155,8 +155,7 @@ impl Writing {
                 .zip(self.interval)
                 .is_some_and(|(since, interval)| stop || since.elapsed() >= interval);
             if is_due {
-                self.log.sync()?;
-                self.unsynced = None;
+                self.sync()?;
             }
             if stop {
                 return Ok(());
@@ -165,18 +164,18 @@ impl Writing {
     }
 
     fn write(&mut self, batch: Batch) -> io::Result<()> {
-        let now = self.clock.now();
-        self.append(&batch)?;
-        if self.interval.is_some() {
-            self.unsynced.get_or_insert_with(Instant::now);
-        } else {
-            self.log.sync()?;
-        }
-        self.hub.durable_up_to(batch.end);
+        self.append(&batch.records)?;
         for record in batch.records {
             self.image.apply(record);
         }
+        if self.interval.is_some() {
+            self.unsynced.get_or_insert_with(Instant::now);
+        } else {
+            self.sync()?;
+        }
+        self.hub.durable_up_to(batch.end);
         if self.log.is_long() {
+            let now = self.clock.now();
             self.image.sweep(now);
             match self.log.compact(&self.image, now) {
                 Ok(()) => self.unsynced = None,
@@ -188,11 +187,37 @@ impl Writing {
         Ok(())
     }
 
-    /// Writes, for as long as it takes until the disk has room.
-    fn append(&mut self, batch: &Batch) -> io::Result<()> {
+    fn append(&mut self, records: &[Record]) -> io::Result<()> {
+        self.until_there_is_room(|writing| writing.log.append(records, writing.clock.now()))
+    }
+
+    /// Makes what was appended durable.
+    ///
+    /// Some systems find out only now that the disk is full, and then nobody knows what of it is there. So the whole state goes into a new
+    /// file, in the place of this one.
+    fn sync(&mut self) -> io::Result<()> {
+        match self.log.sync() {
+            Err(error) if is_full(&error) => {
+                self.until_there_is_room(|writing| {
+                    writing.log.compact(&writing.image, writing.clock.now())
+                })?;
+                // What waits for a sync only was acknowledged before: this ends the refusals.
+                self.hub.durable_up_to(self.image.position());
+            }
+            synced => synced?,
+        }
+        self.unsynced = None;
+        Ok(())
+    }
+
+    /// Does something again and again for as long as the disk is full. Meanwhile the broker refuses what would make it fuller.
+    fn until_there_is_room(
+        &mut self,
+        mut attempt: impl FnMut(&mut Self) -> io::Result<()>,
+    ) -> io::Result<()> {
         let mut was_full = false;
         loop {
-            match self.log.append(&batch.records, self.clock.now()) {
+            match attempt(self) {
                 Ok(()) => {
                     if was_full {
                         info!("the disk has room again");
