@@ -9,7 +9,15 @@ use quince_codec::Version;
 use crate::suggest;
 
 /// The names of the commands, for suggestions.
-const COMMANDS: [&str; 6] = ["run", "list", "statements", "explain", "prove", "replay"];
+const COMMANDS: [&str; 7] = [
+    "run",
+    "list",
+    "statements",
+    "explain",
+    "matrix",
+    "prove",
+    "replay",
+];
 
 /// Plays MQTT conformance scenarios against a broker, and judges it.
 ///
@@ -47,10 +55,25 @@ pub enum Command {
         #[arg(long, value_name = "FILE")]
         json: Option<PathBuf>,
     },
-    /// Explain one statement or scenario in words
+    /// Explain one statement or scenario in words, or a failure as an issue text
     Explain {
         /// A statement such as MQTT5-3.3.1-1, or a scenario
         id: String,
+        /// Print the failures of that scenario in this JSON report as a text that is ready to be filed
+        #[arg(long, value_name = "FILE")]
+        report: Option<PathBuf>,
+    },
+    /// Compare brokers: statements against brokers and transports, from several JSON reports
+    Matrix {
+        /// JSON reports of `run`
+        #[arg(required = true, value_name = "JSON")]
+        files: Vec<PathBuf>,
+        /// Write the matrix as a page to this file
+        #[arg(long, value_name = "FILE")]
+        html: Option<PathBuf>,
+        /// Write the matrix as Markdown to this file
+        #[arg(long, value_name = "FILE")]
+        markdown: Option<PathBuf>,
     },
     /// Show that each check catches the faults it is meant for
     Prove {
@@ -126,6 +149,15 @@ pub struct RunArguments {
     /// Write the report as JUnit XML to this file
     #[arg(long, value_name = "FILE")]
     pub junit: Option<PathBuf>,
+    /// Write the report as TAP to this file
+    #[arg(long, value_name = "FILE")]
+    pub tap: Option<PathBuf>,
+    /// Write the report as Markdown to this file
+    #[arg(long, value_name = "FILE")]
+    pub markdown: Option<PathBuf>,
+    /// Write the report as one page, with every transcript, to this file
+    #[arg(long, value_name = "FILE")]
+    pub html: Option<PathBuf>,
     /// The file of known deviations.
     #[arg(help = "Known deviations, one a line: SCENARIO [VERSION] [TRANSPORT] : REASON")]
     #[arg(

@@ -92,7 +92,6 @@ impl Catalogue {
 impl Statements for Catalogue {
     fn known(&self, id: &str) -> Option<Known> {
         self.statement(id).map(|statement| Known {
-            level: statement.keyword.level(),
             about_connecting: statement.is_about_connecting(),
         })
     }

@@ -1,7 +1,9 @@
 //! The commands: from parsed arguments to an exit code.
 
 mod explain;
+mod issue;
 mod list;
+mod matrix;
 mod prove;
 mod run;
 mod statements;
@@ -87,7 +89,16 @@ pub fn execute(arguments: &Arguments) -> ExitCode {
         Some(Command::Run(run)) => run::run(run, out),
         Some(Command::List(selection)) => list::list(selection, out),
         Some(Command::Statements { json }) => statements::statements(json.as_deref(), out),
-        Some(Command::Explain { id }) => explain::explain(id, out),
+        Some(Command::Explain { id, report: None }) => explain::explain(id, out),
+        Some(Command::Explain {
+            id,
+            report: Some(report),
+        }) => issue::write(id, report, out),
+        Some(Command::Matrix {
+            files,
+            html,
+            markdown,
+        }) => matrix::matrix(files, html.as_deref(), markdown.as_deref(), out),
         Some(Command::Prove { audit, selection }) => prove::prove(selection, *audit, out),
         Some(Command::Replay { file, run }) => run::replay(file, run, out),
     };

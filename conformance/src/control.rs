@@ -111,6 +111,7 @@ mod tests {
             version: Version::V5_0,
             verdict,
             level: Level::Must,
+            judges_rejection: false,
             statements: statements.iter().map(ToString::to_string).collect(),
             detail: String::new(),
             failed_step: None,

@@ -20,6 +20,17 @@ pub enum ExitCode {
     NoVerdict,
 }
 
+impl ExitCode {
+    /// What it says of a run, in words.
+    pub const fn words(self) -> &'static str {
+        match self {
+            Self::Clean => "conforms",
+            Self::Deviation => "does not conform",
+            Self::Usage | Self::NoVerdict => "no verdict",
+        }
+    }
+}
+
 /// What a run found, as far as it decides the exit code.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Findings {

@@ -3,6 +3,10 @@
 mod human;
 mod json;
 mod junit;
+mod markdown;
+mod page;
+mod score;
+mod tap;
 
 use std::collections::BTreeSet;
 
@@ -12,11 +16,13 @@ use quince_codec::Version;
 use crate::{
     baseline::{Baseline, Stale},
     catalogue::Catalogue,
-    exit_code::Findings,
+    exit_code::{ExitCode, Findings},
     target::PLAIN,
     verdict::{Level, Outcome, Verdict},
 };
 pub use human::{Human, write_outcome};
+pub use markdown::cell;
+pub use score::{SHARES, Score, Share};
 
 /// Where scenarios were played.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -140,6 +146,42 @@ impl Report {
             })
             .map(|(_, target)| target)
             .collect()
+    }
+
+    /// What came out, in words: of a run whose failures the baseline excuses, how many those are.
+    pub fn conclusion(&self, baseline: &Baseline) -> String {
+        let code = self.findings(baseline).exit_code();
+        let known = self.results.iter().filter(|result| {
+            result.outcome.level == Level::Must
+                && baseline.excuse(self.target(result), result).is_some()
+        });
+        match (code, known.count()) {
+            (ExitCode::Clean, known @ 1..) => {
+                format!("{}, but for {known} known deviations", code.words())
+            }
+            _ => code.words().to_owned(),
+        }
+    }
+
+    /// What the exit code counts apart from single results, as what should be so and what is so instead: targets that are
+    /// silent or barren, and entries of the baseline that are out of date.
+    pub fn flaws(&self, baseline: &Baseline) -> Vec<(String, String)> {
+        let silent = self.targets.iter().filter_map(|target| {
+            let reason = target.silent.clone()?;
+            Some((format!("{} answers CONNECT", target.label()), reason))
+        });
+        let barren = self.barren_targets().into_iter().map(|target| {
+            let expected = format!("{} passes something", target.label());
+            (expected, "no MUST-level scenario passed".to_owned())
+        });
+        let stale = self.stale(baseline).into_iter().map(|entry| {
+            let expected = format!("{} {} still fails", entry.place, entry.scenario);
+            (
+                expected,
+                format!("it passes in {}", entry.passed.join(", ")),
+            )
+        });
+        silent.chain(barren).chain(stale).collect()
     }
 
     /// What decides the exit code.

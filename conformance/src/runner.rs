@@ -9,8 +9,9 @@ use quince_codec::Version;
 use tokio::task::JoinSet;
 
 use crate::{
-    scenario::Scenario,
+    scenario::{Case, Scenario},
     verdict::{Outcome, Verdict},
+    weight,
 };
 
 /// One case of a scenario in one version.
@@ -45,13 +46,16 @@ impl Job {
 
     /// The stable id of the case.
     pub fn id(&self) -> String {
-        self.scenario.id(&self.scenario.cases[self.case])
+        self.scenario.id(self.variant())
+    }
+
+    fn variant(&self) -> &Case {
+        &self.scenario.cases[self.case]
     }
 
     /// The statements that it judges.
     pub fn statements(&self) -> Vec<String> {
-        self.scenario
-            .statements(&self.scenario.cases[self.case], self.version)
+        self.scenario.statements(self.variant(), self.version)
     }
 
     /// An outcome without a play.
@@ -60,7 +64,8 @@ impl Job {
             scenario: self.id(),
             version: self.version,
             verdict,
-            level: self.scenario.level,
+            level: weight::level(&self.scenario, self.variant(), self.version),
+            judges_rejection: weight::is_rejection(&self.scenario, self.variant(), self.version),
             statements: self.statements(),
             detail: detail.to_owned(),
             failed_step: None,

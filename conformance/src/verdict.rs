@@ -59,7 +59,9 @@ pub enum Level {
     May,
     /// Recommended (SHOULD, SHOULD NOT).
     Should,
-    /// Required (MUST, MUST NOT, and what the specification states as fact).
+    /// Stated outside the numbered statements, without a word of the specification's own that demands it.
+    Fact,
+    /// Required (MUST, MUST NOT, and whatever stands in a numbered statement as fact).
     Must,
 }
 
@@ -69,6 +71,7 @@ impl Level {
         match self {
             Self::May => "MAY",
             Self::Should => "SHOULD",
+            Self::Fact => "FACT",
             Self::Must => "MUST",
         }
     }
@@ -82,7 +85,7 @@ impl fmt::Display for Level {
 
 /// A word that names no [`Level`].
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is no level; expected MUST, SHOULD or MAY")]
+#[error("`{0}` is no level; expected MUST, FACT, SHOULD or MAY")]
 pub struct ParseLevelError(String);
 
 impl FromStr for Level {
@@ -92,6 +95,7 @@ impl FromStr for Level {
         match word {
             "MUST" => Ok(Self::Must),
             "SHOULD" => Ok(Self::Should),
+            "FACT" => Ok(Self::Fact),
             "MAY" => Ok(Self::May),
             other => Err(ParseLevelError(other.to_owned())),
         }
@@ -146,6 +150,8 @@ pub struct Outcome {
     pub verdict: Verdict,
     /// The strongest level among the statements judged.
     pub level: Level,
+    /// Whether it judges how bad input is turned away ([`crate::weight`]).
+    pub judges_rejection: bool,
     /// Catalogue ids that the scenario cites for this version.
     pub statements: Vec<String>,
     /// Expected and actual for a failure, the reason for anything else that is no pass; empty for a pass.
@@ -196,7 +202,7 @@ mod tests {
                 verdict.name()
             );
         }
-        for level in [Level::May, Level::Should, Level::Must] {
+        for level in [Level::May, Level::Should, Level::Fact, Level::Must] {
             assert_eq!(
                 serde_json::to_value(level).expect("serializes"),
                 level.name()

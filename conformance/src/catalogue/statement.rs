@@ -31,6 +31,22 @@ pub struct Statement {
 }
 
 impl Statement {
+    /// How strongly it asks. A numbered statement that is worded as a fact is as strong as MUST, since conformance is to those.
+    pub fn level(&self) -> Level {
+        match self.keyword {
+            Keyword::Must | Keyword::MustNot => Level::Must,
+            Keyword::Fact if self.is_numbered() => Level::Must,
+            Keyword::Fact => Level::Fact,
+            Keyword::Should | Keyword::ShouldNot => Level::Should,
+            Keyword::May => Level::May,
+        }
+    }
+
+    /// Whether it has a number in the specification, and is not one of our further requirements.
+    pub fn is_numbered(&self) -> bool {
+        self.id.starts_with("MQTT")
+    }
+
     /// Whether it is about CONNECT or CONNACK (sections 3.1 and 3.2, and nothing else).
     pub fn is_about_connecting(&self) -> bool {
         self.section.split(", ").all(|section| {
@@ -76,15 +92,6 @@ impl Keyword {
             Self::ShouldNot => "SHOULD NOT",
             Self::May => "MAY",
             Self::Fact => "FACT",
-        }
-    }
-
-    /// How strongly it asks; a fact is as strong as MUST.
-    pub const fn level(self) -> Level {
-        match self {
-            Self::Must | Self::MustNot | Self::Fact => Level::Must,
-            Self::Should | Self::ShouldNot => Level::Should,
-            Self::May => Level::May,
         }
     }
 

@@ -9,6 +9,8 @@ use crate::{
     library::Library,
     scenario::Scenario,
     suggest,
+    verdict::Level,
+    weight,
 };
 
 /// Explains what `id` names.
@@ -95,12 +97,19 @@ fn explain_scenario(
     scenario: &Scenario,
     out: &mut dyn Write,
 ) -> Result<(), Failure> {
+    let level = scenario
+        .cases
+        .iter()
+        .flat_map(|case| case.versions.iter().map(move |version| (case, *version)))
+        .map(|(case, version)| weight::level(scenario, case, version))
+        .max()
+        .unwrap_or(Level::Must);
     let versions: Vec<String> = scenario.versions.iter().map(ToString::to_string).collect();
     writeln!(
         out,
         "{}  {}  MQTT {}\n",
         scenario.slug,
-        scenario.level,
+        level,
         versions.join(", ")
     )?;
     writeln!(out, "{}\n", scenario.why)?;

@@ -90,6 +90,15 @@ fn conclude(
     if let Some(file) = &arguments.junit {
         write_file(file, |file| report.write_junit(baseline, file))?;
     }
+    if let Some(file) = &arguments.tap {
+        write_file(file, |file| report.write_tap(baseline, file))?;
+    }
+    if let Some(file) = &arguments.markdown {
+        write_file(file, |file| report.write_markdown(baseline, file))?;
+    }
+    if let Some(file) = &arguments.html {
+        write_file(file, |file| report.write_page(baseline, file))?;
+    }
     let human = Human {
         report,
         baseline,

@@ -35,7 +35,7 @@ pub(super) fn statements(json: Option<&Path>, out: &mut dyn Write) -> Result<Exi
     let evidence = gather(&library)?;
     let row = |statement: &crate::catalogue::Statement| Row {
         id: statement.id,
-        level: statement.keyword.level(),
+        level: statement.level(),
         covered: evidence.covered.contains(statement.id),
         proven: evidence.proven.contains(statement.id),
         why_not: statement.why_not,

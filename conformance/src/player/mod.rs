@@ -38,6 +38,7 @@ use crate::{
     },
     setup::Facts,
     verdict::{Direction, Outcome, TranscriptEntry, Verdict},
+    weight,
 };
 
 /// Variables that the player and a saboteur share.
@@ -168,7 +169,8 @@ pub async fn play_in_detail<L: Link>(
         scenario: scenario.id(case),
         version,
         verdict,
-        level: scenario.level,
+        level: weight::level(scenario, case, version),
+        judges_rejection: weight::is_rejection(scenario, case, version),
         statements: scenario.statements(case, version),
         failed_step: innermost.filter(|_| failure.is_some()).map(Step::label),
         detail,

@@ -8,12 +8,11 @@ use std::{
 use anstyle::{AnsiColor, Style};
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 
-use super::{Report, Target, TargetOutcome};
+use super::{Report, SHARES, Score, Target, TargetOutcome};
 use crate::{
     baseline::Baseline,
     catalogue::Catalogue,
     exit_code::ExitCode,
-    target::PLAIN,
     verdict::{Level, Outcome, TranscriptEntry, Verdict},
 };
 
@@ -58,7 +57,24 @@ impl Human<'_> {
             out,
             "{covered} of {total} statements covered by a scenario that passed"
         )?;
+        self.write_scores(out)?;
         self.write_conclusion(out)
+    }
+
+    /// How far the broker goes, by what results are about.
+    fn write_scores(&self, out: &mut dyn Write) -> io::Result<()> {
+        let score = Score::of(self.report.results.iter());
+        let played = SHARES
+            .into_iter()
+            .zip(score.shares())
+            .filter(|(_, share)| share.played > 0);
+        let words: Vec<String> = played
+            .map(|(words, share)| format!("{words} {share}"))
+            .collect();
+        if words.is_empty() {
+            return Ok(());
+        }
+        writeln!(out, "passed: {}", words.join(", "))
     }
 
     /// Writes only what went wrong; nothing if nothing did.
@@ -139,7 +155,6 @@ impl Human<'_> {
         table.set_header(header);
         for (index, target) in self.report.targets.iter().enumerate() {
             for version in &self.report.versions {
-                let plain = target.configuration == PLAIN;
                 let of_row = |result: &&TargetOutcome| {
                     result.target == index && result.outcome.version == *version
                 };
@@ -149,7 +164,9 @@ impl Human<'_> {
                         .count()
                 };
                 let mut rows = self.report.results.iter();
-                if !plain && !rows.any(|result| of_row(&result)) {
+                let played = rows.any(|result| of_row(&result));
+                if !played && target.silent.is_none() {
+                    // That version is not spoken there, or nothing is played in it in that configuration.
                     continue;
                 }
                 let mut row = vec![describe(target), version.to_string()];

@@ -43,6 +43,8 @@ struct Row<'a> {
     mqtt: Version,
     verdict: Verdict,
     level: Level,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    judges_rejection: bool,
     statements: &'a [String],
     ms: f64,
     detail: &'a str,
@@ -76,6 +78,7 @@ impl Report {
                 mqtt: outcome.version,
                 verdict: outcome.verdict,
                 level: outcome.level,
+                judges_rejection: outcome.judges_rejection,
                 statements: &outcome.statements,
                 // Tenths of a millisecond are as much as a wall clock tells.
                 ms: (outcome.elapsed.as_secs_f64() * 10_000.0).round() / 10.0,

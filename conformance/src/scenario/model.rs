@@ -25,8 +25,8 @@ pub struct Scenario {
     pub versions: Vec<Version>,
     /// Catalogue ids it proves in every case.
     pub proves: Vec<String>,
-    /// As written in the file, or the strongest level of the statements.
-    pub level: Level,
+    /// As written in the file; else what a play judges decides ([`crate::weight::level`]).
+    pub level: Option<Level>,
     /// What the target must be able to do.
     pub needs: Needs,
     /// What the target must be set to.

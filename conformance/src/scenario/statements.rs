@@ -2,13 +2,9 @@
 
 use quince_codec::Version;
 
-use crate::verdict::Level;
-
 /// What is known about one statement.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Known {
-    /// How strongly the specification asks for it.
-    pub level: Level,
     /// Whether it is about CONNECT or CONNACK (sections 3.1 and 3.2).
     pub about_connecting: bool,
 }
@@ -19,7 +15,7 @@ pub trait Statements {
     fn known(&self, id: &str) -> Option<Known>;
 }
 
-/// Accepts every id that has the right shape, as a MUST: for tests and for files of other suites.
+/// Accepts every id that has the right shape: for tests and for files of other suites.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct StatementsByShape;
 
@@ -31,10 +27,7 @@ impl Statements for StatementsByShape {
             && ["3.1.", "3.2."]
                 .iter()
                 .any(|start| section.starts_with(start));
-        Some(Known {
-            level: Level::Must,
-            about_connecting,
-        })
+        Some(Known { about_connecting })
     }
 }
 

@@ -23,13 +23,13 @@ const SCENARIO: &str = r#"scenario acknowledged {
 "#;
 
 /// What the command said and how it ended.
-struct Ended {
-    code: Option<i32>,
-    out: String,
-    error: String,
+pub(crate) struct Ended {
+    pub(crate) code: Option<i32>,
+    pub(crate) out: String,
+    pub(crate) error: String,
 }
 
-fn suite(arguments: &[&str]) -> Ended {
+pub(crate) fn suite(arguments: &[&str]) -> Ended {
     let output = Command::new(env!("CARGO_BIN_EXE_quince-conformance"))
         .args(arguments)
         .output()

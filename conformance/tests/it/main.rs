@@ -5,6 +5,7 @@ mod command_line;
 mod house;
 mod language;
 mod language_tables;
+mod matrix;
 mod player;
 #[cfg(feature = "embedded")]
 mod player_core;

@@ -76,7 +76,6 @@ impl Parser<'_> {
             .chain(cases.iter().flat_map(|case| &case.proves))
             .cloned()
             .collect();
-        let level = head.level.unwrap_or_else(|| self.strongest_level());
         self.check_statements(&cases, &head.proves, span);
 
         let steps = self.steps(&step_nodes);
@@ -89,7 +88,7 @@ impl Parser<'_> {
             why: head.why.unwrap_or_default(),
             versions,
             proves: head.proves,
-            level,
+            level: head.level,
             needs: head.needs,
             setups: head.setups,
             cases,
@@ -202,18 +201,9 @@ impl Parser<'_> {
             .and_then(|entry| self.text(entry))
             .and_then(|word| word.parse().ok());
         if level.is_none() {
-            self.problem(span, "unknown level", "expected MUST, SHOULD or MAY");
+            self.problem(span, "unknown level", "expected MUST, FACT, SHOULD or MAY");
         }
         level
-    }
-
-    fn strongest_level(&self) -> Level {
-        let known = self
-            .scope
-            .proves
-            .iter()
-            .filter_map(|id| self.statements.known(id));
-        known.map(|known| known.level).max().unwrap_or(Level::Must)
     }
 
     fn needs(&mut self, words: &mut Words<'_>, needs: &mut Needs) {
