@@ -255,7 +255,8 @@ impl<L: Link> Saboteur<L> {
             Effect::Close(Place::After(_)) => passage.close = Some(CloseAt::After),
             Effect::Insert(_, Place::BeforeClose)
             | Effect::Close(Place::BeforeClose)
-            | Effect::HoldClose => {}
+            | Effect::HoldClose
+            | Effect::RefuseHandshake => {}
         }
         Ok(())
     }
@@ -434,6 +435,16 @@ impl<L: Link> Link for Saboteur<L> {
     }
 
     async fn open(&mut self, client: &str) -> Result<LinkId, LinkError> {
+        let refuses = |operation: &FaultOperation| {
+            matches!(operation.effect, Effect::RefuseHandshake)
+                && operation.client.as_deref().is_none_or(|of| of == client)
+        };
+        if let Some(index) = self.operations.iter().position(refuses) {
+            self.sabotage.touched[index] += 1;
+            return Err(LinkError(
+                "the handshake is not what it should be".to_owned(),
+            ));
+        }
         let id = self.inner.open(client).await?;
         let matches = vec![0; self.operations.len()];
         self.connections.insert(
@@ -471,6 +482,10 @@ impl<L: Link> Link for Saboteur<L> {
             }
         }
         Ok(())
+    }
+
+    async fn write_text(&mut self, id: LinkId, bytes: &[u8]) -> Result<(), LinkError> {
+        self.inner.write_text(id, bytes).await
     }
 
     async fn finish(&mut self, id: LinkId) {
@@ -534,7 +549,8 @@ const fn chosen(effect: &Effect) -> Option<&PacketTemplate> {
         | Effect::Close(Place::Before(template) | Place::After(template)) => Some(template),
         Effect::Insert(_, Place::BeforeClose)
         | Effect::Close(Place::BeforeClose)
-        | Effect::HoldClose => None,
+        | Effect::HoldClose
+        | Effect::RefuseHandshake => None,
     }
 }
 

@@ -20,6 +20,8 @@ pub enum Setup {
     NoTopicAliases,
     /// It imposes a Keep Alive of its own.
     ServerKeepAlive,
+    /// It keeps no session for longer than so many seconds, and says so in CONNACK.
+    SessionExpiry,
     /// It lets in only who has a user name and the right password.
     Users,
     /// There is a topic to which the suite's user may neither publish nor subscribe.
@@ -32,12 +34,13 @@ pub enum Setup {
 
 impl Setup {
     /// All of them, in the order of the documentation.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::MaximumQos,
         Self::NoRetain,
         Self::MaximumPacketSize,
         Self::NoTopicAliases,
         Self::ServerKeepAlive,
+        Self::SessionExpiry,
         Self::Users,
         Self::DeniedTopic,
         Self::RefusedClientId,
@@ -52,6 +55,7 @@ impl Setup {
             Self::MaximumPacketSize => "maximum-packet-size",
             Self::NoTopicAliases => "no-topic-aliases",
             Self::ServerKeepAlive => "server-keep-alive",
+            Self::SessionExpiry => "session-expiry",
             Self::Users => "users",
             Self::DeniedTopic => "denied-topic",
             Self::RefusedClientId => "refused-client-id",
@@ -66,6 +70,7 @@ impl Setup {
             Self::NoRetain | Self::NoTopicAliases => &[],
             Self::MaximumPacketSize => &["size"],
             Self::ServerKeepAlive => &["seconds"],
+            Self::SessionExpiry => &["expiry"],
             Self::Users => &["user", "password"],
             Self::DeniedTopic => &["denied"],
             Self::RefusedClientId => &["refused"],

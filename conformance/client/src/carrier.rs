@@ -21,6 +21,13 @@ pub(crate) trait Carrier: AsyncRead + AsyncWrite + Send + Unpin + 'static {
     fn ending(&self) -> Ending {
         Ending::Finished
     }
+
+    /// Has the bytes written next travel as one text message, where there are messages at all.
+    ///
+    /// Returns whether there are.
+    fn write_next_as_text(&mut self) -> bool {
+        false
+    }
 }
 
 impl Carrier for TcpStream {
@@ -56,6 +63,11 @@ impl Half {
     /// How the peer has ended, as its layers tell it.
     pub(crate) fn ending(&self) -> Ending {
         self.lock().ending()
+    }
+
+    /// Has the bytes written next travel as one text message; false where there is no such thing.
+    pub(crate) fn write_next_as_text(&self) -> bool {
+        self.lock().write_next_as_text()
     }
 
     fn lock(&self) -> MutexGuard<'_, dyn Carrier + 'static> {

@@ -115,6 +115,9 @@ pub enum TransportError {
     /// This transport has one flow only.
     #[error("{0} carries one flow only")]
     OneFlowOnly(Scheme),
+    /// This transport carries bytes, not messages.
+    #[error("{0} has no text messages")]
+    NoMessages(Scheme),
 }
 
 /// One connection to a broker.
@@ -263,6 +266,24 @@ impl Transport {
                 let stream = open_stream(streams, flow)?;
                 stream.write_all(bytes).await.map_err(ended)
             }
+        }
+    }
+
+    /// Sends `bytes` in one WebSocket text message, which MQTT forbids [MQTT5-6.0.0-1]: for those who try servers.
+    ///
+    /// # Errors
+    /// When the connection has ended, or is none over WebSocket.
+    pub async fn write_text(&mut self, bytes: &[u8]) -> Result<(), TransportError> {
+        match &mut self.sender {
+            Sender::Layered(scheme, writer) => {
+                let writer = control(writer, Flow::CONTROL)?;
+                if !writer.write_next_as_text() {
+                    return Err(TransportError::NoMessages(*scheme));
+                }
+                writer.write_all(bytes).await.map_err(ended)?;
+                writer.flush().await.map_err(ended)
+            }
+            Sender::Tcp(_) | Sender::Quic { .. } => Err(TransportError::NoMessages(self.scheme())),
         }
     }
 

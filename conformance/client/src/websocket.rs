@@ -11,6 +11,8 @@ use tokio::net::TcpStream;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::error::ProtocolError;
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
+use tokio_tungstenite::tungstenite::protocol::frame::Frame;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::{Data, OpCode};
 use tokio_tungstenite::tungstenite::{ClientRequestBuilder, Error, Message};
 
 use crate::carrier::Carrier;
@@ -29,6 +31,8 @@ pub(crate) struct WebSocket<S> {
     unread: Bytes,
     /// How the peer ended, once it has.
     ending: Option<Ending>,
+    /// The kind of the message that is written next.
+    next_kind: Data,
 }
 
 impl<S: Carrier> WebSocket<S> {
@@ -61,6 +65,7 @@ impl<S: Carrier> WebSocket<S> {
             socket,
             unread: Bytes::new(),
             ending: None,
+            next_kind: Data::Binary,
         })
     }
 }
@@ -72,6 +77,11 @@ impl<S: Carrier> Carrier for WebSocket<S> {
 
     fn ending(&self) -> Ending {
         self.ending.clone().unwrap_or(Ending::Finished)
+    }
+
+    fn write_next_as_text(&mut self) -> bool {
+        self.next_kind = Data::Text;
+        true
     }
 }
 
@@ -120,7 +130,9 @@ impl<S: Carrier> AsyncWrite for WebSocket<S> {
     ) -> Poll<io::Result<usize>> {
         let socket = Pin::new(&mut self.socket);
         ready!(socket.poll_ready(context)).map_err(io::Error::other)?;
-        let message = Message::Binary(Bytes::copy_from_slice(bytes));
+        let kind = std::mem::replace(&mut self.next_kind, Data::Binary);
+        let message = Bytes::copy_from_slice(bytes);
+        let message = Message::Frame(Frame::message(message, OpCode::Data(kind), true));
         let socket = Pin::new(&mut self.socket);
         socket.start_send(message).map_err(io::Error::other)?;
         Poll::Ready(Ok(bytes.len()))

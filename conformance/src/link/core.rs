@@ -13,6 +13,9 @@ pub struct CoreLink {
     broker: VirtualBroker,
     open: BTreeMap<LinkId, ConnectionId>,
     next_id: u64,
+    medium: Medium,
+    /// Connections that ended below the core, not yet told.
+    ended: Vec<LinkId>,
 }
 
 impl Default for CoreLink {
@@ -33,11 +36,25 @@ impl CoreLink {
             broker,
             open: BTreeMap::new(),
             next_id: 0,
+            medium: Medium::Memory,
+            ended: Vec::new(),
+        }
+    }
+
+    /// The same, said to run over WebSocket: its connections take text messages, and end for them.
+    #[must_use]
+    pub fn over_websocket(self) -> Self {
+        Self {
+            medium: Medium::Ws,
+            ..self
         }
     }
 
     /// What the broker has sent to somebody, the oldest connection first; its end comes last.
     fn take_event(&mut self) -> Option<(LinkId, Event)> {
+        if let Some(id) = self.ended.pop() {
+            return Some((id, Event::Closed("closed for a text message".to_owned())));
+        }
         for (id, connection) in &self.open {
             let bytes = self.broker.read(*connection);
             if !bytes.is_empty() {
@@ -58,7 +75,7 @@ impl CoreLink {
 
 impl Link for CoreLink {
     fn medium(&self) -> Medium {
-        Medium::Memory
+        self.medium
     }
 
     fn now(&self) -> u64 {
@@ -84,6 +101,12 @@ impl Link for CoreLink {
             }
             None => Err(LinkError("the connection has ended".to_owned())),
         }
+    }
+
+    async fn write_text(&mut self, id: LinkId, _bytes: &[u8]) -> Result<(), LinkError> {
+        self.close(id).await;
+        self.ended.push(id);
+        Ok(())
     }
 
     async fn finish(&mut self, id: LinkId) {

@@ -96,6 +96,14 @@ pub trait Link {
     /// When the connection or the sending side has ended.
     async fn write(&mut self, id: LinkId, bytes: &[u8]) -> Result<(), LinkError>;
 
+    /// Sends bytes in one WebSocket text message.
+    ///
+    /// # Errors
+    /// When the connection or the sending side has ended, or the medium is not WebSocket.
+    async fn write_text(&mut self, _id: LinkId, _bytes: &[u8]) -> Result<(), LinkError> {
+        Err(LinkError(format!("{} has no text messages", self.medium())))
+    }
+
     /// Ends the sending side in order.
     async fn finish(&mut self, id: LinkId);
 

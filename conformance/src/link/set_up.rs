@@ -29,6 +29,7 @@ const SECOND: &[u8] = b"second";
 #[derive(Clone, Debug, Default)]
 pub struct CoreSetup {
     setups: Vec<Setup>,
+    over_websocket: bool,
 }
 
 impl CoreSetup {
@@ -36,6 +37,7 @@ impl CoreSetup {
     pub fn of(scenario: &Scenario) -> Self {
         Self {
             setups: scenario.setups.clone(),
+            over_websocket: scenario.needs_websocket(),
         }
     }
 
@@ -56,6 +58,9 @@ impl CoreSetup {
         if has(Setup::ServerKeepAlive) {
             config.keep_alive_maximum = Some(2);
         }
+        if has(Setup::SessionExpiry) {
+            config.session_expiry_maximum = 2;
+        }
         if has(Setup::RefusedClientId) {
             config.client_id_length = REFUSED.len() - 1;
         }
@@ -70,7 +75,12 @@ impl CoreSetup {
         if has(Setup::EnhancedAuthentication) || has(Setup::Users) {
             broker.set_authenticator(Box::new(|request| Some(authenticate(request))));
         }
-        CoreLink::around(broker)
+        let link = CoreLink::around(broker);
+        if self.over_websocket {
+            link.over_websocket()
+        } else {
+            link
+        }
     }
 
     /// How plays on it are done.
@@ -82,7 +92,7 @@ impl CoreSetup {
                 Setup::MaximumQos => vec![Value::Number(1)],
                 Setup::NoRetain | Setup::NoTopicAliases => Vec::new(),
                 Setup::MaximumPacketSize => vec![Value::Number(1_000)],
-                Setup::ServerKeepAlive => vec![Value::Number(2)],
+                Setup::ServerKeepAlive | Setup::SessionExpiry => vec![Value::Number(2)],
                 Setup::Users => vec![text(USER), Value::Bytes(PASSWORD.to_vec())],
                 Setup::DeniedTopic => vec![text(DENIED)],
                 Setup::RefusedClientId => vec![text(REFUSED)],

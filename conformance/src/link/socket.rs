@@ -67,6 +67,10 @@ impl SocketLink {
     }
 }
 
+fn took_nothing() -> LinkError {
+    LinkError(format!("the broker took nothing for {LONGEST_WRITE:?}"))
+}
+
 impl Link for SocketLink {
     fn medium(&self) -> Medium {
         match self.endpoint.scheme() {
@@ -111,9 +115,18 @@ impl Link for SocketLink {
         .await
         {
             Ok(result) => result.map_err(|error| LinkError(error.to_string())),
-            Err(_) => Err(LinkError(format!(
-                "the broker took nothing for {LONGEST_WRITE:?}"
-            ))),
+            Err(_) => Err(took_nothing()),
+        }
+    }
+
+    async fn write_text(&mut self, id: LinkId, bytes: &[u8]) -> Result<(), LinkError> {
+        let Some(connection) = self.connections.get_mut(&id) else {
+            return Err(LinkError("the connection has ended".to_owned()));
+        };
+        let writing = connection.transport.write_text(bytes);
+        match timeout(LONGEST_WRITE, writing).await {
+            Ok(result) => result.map_err(|error| LinkError(error.to_string())),
+            Err(_) => Err(took_nothing()),
         }
     }
 

@@ -114,5 +114,8 @@ pub fn medium_missing(scenario: &Scenario, medium: Medium) -> Option<&'static st
     if scenario.needs_quic() && medium != Medium::Quic {
         return Some("needs quic");
     }
+    if scenario.needs_websocket() && !matches!(medium, Medium::Ws | Medium::Wss) {
+        return Some("needs websocket");
+    }
     (scenario.needs.tcp && medium != Medium::Tcp).then_some("needs tcp")
 }

@@ -10,7 +10,7 @@ use crate::{
         expression::{Expression, Literal, Value, hex},
         field::PacketName,
         malformed::variable_byte_integer,
-        model::Sent,
+        model::{Carried, Sent},
     },
     verdict::Direction,
 };
@@ -94,15 +94,22 @@ impl<'a, L: Link> Player<'a, L> {
                 }
                 self.connect(client, connect, expect, *again).await
             }
-            Action::Open { client } => self.open(client).await.map(drop),
+            Action::Open { client } => self.open_step(client, step).await,
             Action::Send {
                 client,
                 what,
                 first,
                 chunks,
+                carried,
             } => {
-                self.send_step(client, what, first.as_ref(), chunks.as_ref())
-                    .await
+                let bytes = self.ready_to_send(client, what).await?;
+                match carried {
+                    Carried::Plain => {
+                        self.send_pieces(client, bytes, first.as_ref(), chunks.as_ref())
+                            .await
+                    }
+                    Carried::Text => self.send_text(client, &bytes).await,
+                }
             }
             Action::Rest { client, first } => self.send_rest(client, first.as_ref()).await,
             Action::Expect(expectation) => self.expect(step.id, expectation).await,
@@ -175,15 +182,17 @@ impl<'a, L: Link> Player<'a, L> {
         }
     }
 
-    async fn send_step(
-        &mut self,
-        client: &str,
-        what: &Sent,
-        first: Option<&Expression>,
-        chunks: Option<&Expression>,
-    ) -> Result<(), Stop> {
+    async fn open_step(&mut self, client: &str, step: &Step) -> Result<(), Stop> {
+        match self.open(client).await {
+            // Named, it is not the scene but the subject.
+            Err(Stop::Inconclusive(words)) if step.name.is_some() => Err(Stop::mismatch(words)),
+            opened => opened.map(drop),
+        }
+    }
+
+    fn bytes_to_send(&mut self, client: &str, what: &Sent) -> Result<Vec<u8>, Stop> {
         let variables = self.variables();
-        let bytes = match what {
+        Ok(match what {
             Sent::Raw(parts) => parts.bytes(&variables)?,
             Sent::Framed(first_byte, parts) => {
                 let first_byte = first_byte.number(&variables)?;
@@ -205,7 +214,12 @@ impl<'a, L: Link> Player<'a, L> {
                     None => bytes,
                 }
             }
-        };
+        })
+    }
+
+    /// The bytes of what is to be sent. Opens a connection where there is none, and refuses to send into the middle of a packet.
+    async fn ready_to_send(&mut self, client: &str, what: &Sent) -> Result<Vec<u8>, Stop> {
+        let bytes = self.bytes_to_send(client, what)?;
         if self.client(client).link.is_none() {
             self.open(client).await?;
         }
@@ -214,6 +228,34 @@ impl<'a, L: Link> Player<'a, L> {
                 "{client} still has to send the rest of a packet"
             )));
         }
+        Ok(bytes)
+    }
+
+    async fn send_text(&mut self, client: &str, bytes: &[u8]) -> Result<(), Stop> {
+        let id = self.open_link(client)?;
+        let shown = hex(bytes);
+        self.trace(client, format!("-> text message {shown}"));
+        self.note(
+            client,
+            Direction::Sent,
+            &format!("a text message of {} bytes: {shown}", bytes.len()),
+        );
+        if let Err(error) = self.link.write_text(id, bytes).await {
+            return Err(Stop::Error(format!(
+                "{client} could not send a text message: {error}"
+            )));
+        }
+        Ok(())
+    }
+
+    async fn send_pieces(
+        &mut self,
+        client: &str,
+        bytes: Vec<u8>,
+        first: Option<&Expression>,
+        chunks: Option<&Expression>,
+    ) -> Result<(), Stop> {
+        let variables = self.variables();
         let chunk = chunks.map(|size| size.number(&variables)).transpose()?;
         let first = first.map(|count| count.number(&variables)).transpose()?;
         let now = usize::try_from(first.unwrap_or(u64::MAX))

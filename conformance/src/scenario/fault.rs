@@ -62,6 +62,8 @@ pub enum Effect {
     Close(Place),
     /// The end of the connection is not seen.
     HoldClose,
+    /// The handshake of the transport fails.
+    RefuseHandshake,
 }
 
 /// What is put on the wire.

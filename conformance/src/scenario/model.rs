@@ -95,6 +95,20 @@ impl Scenario {
                 .iter()
                 .any(|step| matches!(step.action, Action::Reset { .. }))
     }
+
+    /// Whether it can only be played over WebSocket.
+    pub fn needs_websocket(&self) -> bool {
+        let text = |step: &&Step| {
+            matches!(
+                &step.action,
+                Action::Send {
+                    carried: Carried::Text,
+                    ..
+                }
+            )
+        };
+        self.needs.websocket || self.all_steps().iter().any(text)
+    }
 }
 
 /// What the target must be able to do for the scenario to mean something.
@@ -124,6 +138,8 @@ pub struct Needs {
     pub quic: bool,
     /// TCP as the transport.
     pub tcp: bool,
+    /// WebSocket as the transport, over TLS or not.
+    pub websocket: bool,
 }
 
 /// Names one step of one scenario; the same in every play.
@@ -198,6 +214,15 @@ pub enum Sent {
     Raw(Parts),
 }
 
+/// What carries the bytes of a packet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Carried {
+    /// What the transport has for them; over WebSocket a binary message for each piece.
+    Plain,
+    /// A WebSocket text message.
+    Text,
+}
+
 /// A sentinel message that closes an absence.
 #[derive(Clone, Debug)]
 pub struct Sentinel {
@@ -238,6 +263,8 @@ pub enum Action {
         first: Option<Expression>,
         /// In pieces of that size.
         chunks: Option<Expression>,
+        /// In what.
+        carried: Carried,
     },
     /// Sends what is pending.
     Rest {

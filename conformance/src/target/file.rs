@@ -357,7 +357,9 @@ fn values(
             200..=1_000_000,
             "expected the size in bytes, 200 to 1000000",
         ),
-        Setup::ServerKeepAlive => number(1..=10, "expected the seconds, 1 to 10"),
+        Setup::ServerKeepAlive | Setup::SessionExpiry => {
+            number(1..=10, "expected the seconds, 1 to 10")
+        }
         Setup::NoRetain | Setup::NoTopicAliases => match value.as_bool() {
             Some(true) => Ok(Vec::new()),
             _ => Err("expected true; leave it out where it does not hold"),

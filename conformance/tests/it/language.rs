@@ -266,6 +266,14 @@ fn problems_say_what_was_expected() {
         &with("(a)c quiet\n(a)c quiet"),
         &["a second step is called `a`", "line 5"],
     );
+    refused(
+        &with("c -> PINGREQ frame=ping"),
+        &["unknown kind of frame", "expected frame=text"],
+    );
+    refused(
+        &with("c -> PINGREQ frame=text chunks=1"),
+        &["a text message in parts"],
+    );
     refused(&with("needs magic"), &["unknown capability `magic`"]);
     refused(&with("proves \"MQTT9-1\""), &["unknown statement MQTT9-1"]);
     refused(&with("or { c quiet }"), &["`or` without `either`"]);

@@ -12,8 +12,7 @@ use crate::{
     verdict::Direction,
 };
 
-const OPERATIONS: &str =
-    "operations: drop, set, edit, duplicate, delay, replace, insert, close, hold-close";
+const OPERATIONS: &str = "operations: drop, set, edit, duplicate, delay, replace, insert, close, hold-close, refuse-handshake";
 
 impl Parser<'_> {
     pub(super) fn faults(&mut self, nodes: &[&KdlNode], cases: &[Case]) -> Vec<Fault> {
@@ -244,6 +243,7 @@ impl Parser<'_> {
             }
             "close" => Effect::Close(self.place(words)?),
             "hold-close" => Effect::HoldClose,
+            "refuse-handshake" => Effect::RefuseHandshake,
             other => {
                 self.problem(
                     words.span,

@@ -207,7 +207,7 @@ impl Parser<'_> {
     }
 
     fn needs(&mut self, words: &mut Words<'_>, needs: &mut Needs) {
-        const EXPECTED: &str = "expected retain, wildcard-subscriptions, subscription-identifiers, shared-subscriptions, own-keep-alive, own-session-expiry, quic, tcp, maximum-qos=, topic-alias-maximum=, receive-maximum=, maximum-packet-size=";
+        const EXPECTED: &str = "expected retain, wildcard-subscriptions, subscription-identifiers, shared-subscriptions, own-keep-alive, own-session-expiry, quic, tcp, websocket, maximum-qos=, topic-alias-maximum=, receive-maximum=, maximum-packet-size=";
         for entry in words.arguments() {
             let flag = match entry.value().as_string().unwrap_or_default() {
                 "retain" => &mut needs.retain,
@@ -218,6 +218,7 @@ impl Parser<'_> {
                 "own-session-expiry" => &mut needs.own_session_expiry,
                 "quic" => &mut needs.quic,
                 "tcp" => &mut needs.tcp,
+                "websocket" => &mut needs.websocket,
                 other => {
                     let message = format!("unknown capability `{other}`");
                     self.problem(entry_span(entry), message, EXPECTED);

@@ -8,8 +8,8 @@ use crate::scenario::{
     field::{Kind, PacketName, field},
     malformed::Edit,
     model::{
-        Action, Content, Expectation, Expected, PacketTemplate, Part, Sent, Sentinel, Step, StepId,
-        Timing,
+        Action, Carried, Content, Expectation, Expected, PacketTemplate, Part, Sent, Sentinel,
+        Step, StepId, Timing,
     },
 };
 
@@ -371,6 +371,11 @@ impl Parser<'_> {
             return Some(Action::Rest { client, first });
         }
         let chunks = words.property("chunks").map(|entry| self.number(entry));
+        let carried = self.carried(words);
+        if carried == Carried::Text && (first.is_some() || chunks.is_some()) {
+            let found = "a text message in parts";
+            self.problem(words.span, found, "expected no first= and no chunks=");
+        }
         let what = if words.word("raw") {
             Sent::Raw(self.parts(words))
         } else if words.word("framed") {
@@ -397,7 +402,21 @@ impl Parser<'_> {
             what,
             first,
             chunks,
+            carried,
         })
+    }
+
+    fn carried(&mut self, words: &mut Words<'_>) -> Carried {
+        match words.property("frame") {
+            None => Carried::Plain,
+            Some(entry) => {
+                if self.text(entry).as_deref() != Some("text") {
+                    let found = "an unknown kind of frame";
+                    self.problem(entry_span(entry), found, "expected frame=text");
+                }
+                Carried::Text
+            }
+        }
     }
 
     fn edit_block(&mut self, node: &KdlNode) -> Edit {
