@@ -96,6 +96,8 @@ pub(crate) struct Log {
     base: u64,
     position: u64,
     compact_above: u64,
+    /// The file has taken the place of another one, and that is not durable yet.
+    is_renamed: bool,
 }
 
 impl Log {
@@ -175,6 +177,7 @@ impl Log {
         mark: Option<Mark>,
     ) -> Outcome<Self> {
         let (log, end) = write_base(&*disk, image, salt, time)?;
+        disk.sync_names().map_err(failed("sync the folder"))?;
         let found = Found {
             image: Image::clone(image),
             time,
@@ -212,6 +215,7 @@ impl Log {
             base: found.base,
             position: found.image.position().records(),
             compact_above: COMPACT_ABOVE,
+            is_renamed: false,
         };
         log.mark().map_err(failed("write 'watermark'"))?;
         log.sync_mark().map_err(failed("sync 'watermark'"))?;
@@ -255,7 +259,16 @@ impl Log {
     /// Returns when all that was appended is durable. After an error nobody knows what is: the log must not be used again.
     pub(super) fn sync(&mut self) -> io::Result<()> {
         self.log.sync()?;
+        self.sync_name()?;
         self.mark()
+    }
+
+    fn sync_name(&mut self) -> io::Result<()> {
+        if self.is_renamed {
+            self.disk.sync_names()?;
+            self.is_renamed = false;
+        }
+        Ok(())
     }
 
     fn mark(&mut self) -> io::Result<()> {
@@ -295,6 +308,8 @@ impl Log {
         self.log = log;
         self.end = end;
         self.base = end;
+        self.is_renamed = true;
+        self.sync_name()?;
         self.mark()?;
         self.sync_mark()
     }
@@ -317,7 +332,7 @@ fn renumber(image: &mut Image, mark: Option<Mark>) {
     image.set_position(Position::new(end));
 }
 
-/// Writes a log that holds `image` and nothing else, and puts it into the place of the log.
+/// Writes a log that holds `image` and nothing else, and puts it into the place of the log; its name is not durable yet.
 fn write_base(
     disk: &dyn Disk,
     image: &Image,
@@ -363,9 +378,6 @@ fn write_base(
     file.sync().map_err(failed("sync 'log.new'"))?;
     disk.rename(NEW_LOG, LOG)
         .map_err(failed("put 'log.new' in the place of 'log'"))?;
-    // From here on the old log is no more, so this is not an error after which one goes on, whatever it is.
-    let synced = disk.sync_names().map_err(io::Error::other);
-    synced.map_err(failed("sync the folder"))?;
     Ok((file, end))
 }
 
