@@ -56,6 +56,16 @@ impl Bell {
         signals.rung = false;
         signals.stop
     }
+
+    /// Waits for `timeout`, whoever rings: that is heard by the next [`Bell::wait`]. True when it is time to stop.
+    fn pause(&self, timeout: Duration) -> bool {
+        let signals = self.signals.lock().unwrap_or_else(PoisonError::into_inner);
+        self.changed
+            .wait_timeout_while(signals, timeout, |signals| !signals.stop)
+            .unwrap_or_else(PoisonError::into_inner)
+            .0
+            .stop
+    }
 }
 
 impl Wake for Bell {
@@ -232,10 +242,9 @@ impl Writing {
                     }
                     was_full = true;
                     self.hub.store_is_stuck();
-                    if self.bell.wait(Some(NEXT_ATTEMPT)) {
+                    if self.bell.pause(NEXT_ATTEMPT) {
                         return Err(error);
                     }
-                    thread::sleep(NEXT_ATTEMPT);
                 }
                 Err(error) => return Err(error),
             }
