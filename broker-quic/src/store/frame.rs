@@ -68,6 +68,18 @@ pub(super) fn read_header(bytes: &[u8]) -> Option<u64> {
     (bytes.get(..HEADER)? == header(salt)).then_some(salt)
 }
 
+/// Whether it is the whole header of a log of another version.
+pub(super) fn is_of_another_version(bytes: &[u8]) -> bool {
+    let (Some(magic), Some(salt), Some(sum)) =
+        (bytes.get(..8), bytes.get(8..16), bytes.get(16..HEADER))
+    else {
+        return false;
+    };
+    magic != MAGIC
+        && magic[..6] == MAGIC[..6]
+        && number(sum) == u64::from(checksum(number(salt), magic))
+}
+
 impl<'a> Frame<'a> {
     /// Appends the frame; `None` when its records do not fit into one.
     pub(super) fn write(&self, salt: u64, bytes: &mut Vec<u8>) -> Option<()> {
@@ -115,6 +127,8 @@ fn number(bytes: &[u8]) -> u64 {
 }
 
 const SECTOR: usize = 512;
+/// Where the watermark file holds the header of the log a second time: without the salt nothing in the log could be read.
+pub(super) const HEADER_COPY: usize = 2 * SECTOR;
 const SLOT_LENGTH: usize = 12;
 
 /// One of the two places in the watermark file, in sectors of their own.

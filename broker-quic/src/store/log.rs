@@ -13,7 +13,9 @@ use std::io;
 use quince_core::{Image, Position, Record, Time};
 
 use super::disk::{Disk, Extent, write_all};
-use super::frame::{Frame, HEADER, Kind, MAGIC, Mark, Slot, header, read_header};
+use super::frame::{
+    Frame, HEADER, HEADER_COPY, Kind, MAGIC, Mark, Slot, header, is_of_another_version, read_header,
+};
 
 const LOG: &str = "log";
 const NEW_LOG: &str = "log.new";
@@ -114,13 +116,22 @@ impl Log {
                 Ok(None)
             };
         }
-        let mark = has_watermark
+        let watermark = has_watermark
             .then(|| disk.read(WATERMARK).map_err(failed("read 'watermark'")))
             .transpose()?
-            .and_then(|bytes| Mark::read(&bytes));
+            .unwrap_or_default();
+        let mark = Mark::read(&watermark);
         let bytes = disk.read(LOG).map_err(failed("read 'log'"))?;
-        let salt = read_header(&bytes).ok_or(LogError::Format)?;
-        let mut reading = Reading::new(empty, salt);
+        let salt = read_header(&bytes);
+        if salt.is_none() && is_of_another_version(&bytes) {
+            return Err(LogError::Format);
+        }
+        let copy = watermark.get(HEADER_COPY..).and_then(read_header);
+        let known_salt = salt.or(copy).ok_or(LogError::Format)?;
+        let mut reading = Reading::new(empty, known_salt);
+        if salt.is_none() {
+            reading.lose("the first bytes of the log are damaged");
+        }
         reading.read(&bytes, mark.map(|mark| mark.records));
         if mark.is_none() && reading.image.position() > Position::START {
             // One of its slots is durable before the first record is made.
@@ -202,6 +213,8 @@ impl Log {
 
     fn with(disk: Box<dyn Disk>, log: Box<dyn Extent>, found: &Found) -> Outcome<Self> {
         let watermark = disk.open(WATERMARK).map_err(failed("open 'watermark'"))?;
+        write_all(&*watermark, &header(found.salt), HEADER_COPY as u64)
+            .map_err(failed("write 'watermark'"))?;
         // What was read may not be durable yet.
         watermark.sync().map_err(failed("sync 'watermark'"))?;
         let mut log = Self {

@@ -397,6 +397,33 @@ fn what_is_gone_is_told_exactly() {
 }
 
 #[test]
+fn a_damaged_header_costs_nothing_else() {
+    let disk = small_store();
+    for index in 0..super::frame::HEADER {
+        let damaged = disk.with("log", |bytes| bytes[index] ^= 0x10);
+        let error = open(&damaged, Loss::Refuse).expect_err("damaged");
+        let what = "the first bytes of the log are damaged";
+        assert_eq!(error.to_string(), what, "byte {index}");
+        let (_, image) = open(&damaged, Loss::Accept).expect("accepted");
+        assert_eq!(shown(&image), all(12), "byte {index}");
+    }
+    // A log of another version is none that is damaged.
+    let other = disk.with("log", |bytes| {
+        let mut header = super::frame::MAGIC.to_vec();
+        header[7] = 2;
+        let salt = SALT.to_le_bytes();
+        let mut hasher = crc32fast::Hasher::new();
+        hasher.update(&salt);
+        hasher.update(&header);
+        header.extend(salt);
+        header.extend(hasher.finalize().to_le_bytes());
+        bytes.splice(..header.len(), header);
+    });
+    let error = open(&other, Loss::Refuse).expect_err("of another version");
+    assert_eq!(error.to_string(), "the file 'log' is not a log of format 1");
+}
+
+#[test]
 fn a_message_cannot_pass_for_a_frame() {
     // Its bytes may be those of a frame of another store; the salt is this one's.
     let other = small_store().read("log").expect("there");
@@ -427,9 +454,14 @@ fn a_store_of_format_1_is_understood_for_ever() {
 fn a_store_is_written_in_format_1() {
     let disk = small_store();
     for (name, bytes) in FORMAT_1 {
+        let written = disk.read(name).expect("there");
+        // The watermark has got a copy of the log's header since, which older readers do not look at.
+        let (as_then, since) = written.split_at(bytes.len());
         assert!(
-            disk.read(name).expect("there") == bytes,
+            as_then == bytes,
             "'{name}' is written in another way: give the format another number, and add a folder of it here"
         );
+        let header = super::frame::header(SALT);
+        assert!(since.is_empty() && name == "log" || since.ends_with(&header));
     }
 }
