@@ -67,6 +67,8 @@ pub(crate) struct Link {
     transport: Transport,
     framer: Framer,
     version: Version,
+    /// How many messages above QoS 0 the broker takes at once.
+    pub(crate) receive_maximum: u16,
     output: Vec<u8>,
 }
 
@@ -82,6 +84,7 @@ impl Link {
             transport,
             framer: Framer::new(u32::MAX),
             version: hello.version,
+            receive_maximum: u16::MAX,
             output: Vec::new(),
         };
         let mut properties = PropertyList::new();
@@ -107,7 +110,12 @@ impl Link {
         .await?;
         let frame = link.answer().await?;
         match frame.decode(link.version).map_err(ended)? {
-            Packet::ConnAck(answer) if answer.code == 0 => Ok((link, answer.session_present)),
+            Packet::ConnAck(answer) if answer.code == 0 => {
+                if let Some(maximum) = answer.properties.receive_maximum() {
+                    link.receive_maximum = maximum;
+                }
+                Ok((link, answer.session_present))
+            }
             other => Err(ended(format!("CONNECT was answered by {other:?}"))),
         }
     }

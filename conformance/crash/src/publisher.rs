@@ -3,15 +3,17 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use quince_codec::{Acknowledgement, Packet, PacketId, Properties, Publish, QoS, Version};
+use quince_codec::{
+    Acknowledgement, Packet, PacketId, Properties, PropertyList, Publish, QoS, Version,
+};
 use quince_model::delivery::{Fault, MessageName};
 
 use crate::CrashError;
 use crate::link::{Hello, Link, Place, Start};
 use crate::stage::{Phase, Stage, Wake, packet};
 
-/// How many messages it has under way.
-const WINDOW: usize = 100;
+/// How many messages it has under way, if the broker takes so many at once.
+const WINDOW: u16 = 100;
 /// How long it rests after a refusal.
 const REFUSED: Duration = Duration::from_millis(5);
 
@@ -90,14 +92,29 @@ impl Publisher {
         Ok(link)
     }
 
+    /// Ends its Session and forgets what was under way.
+    pub(crate) async fn begin_anew(&mut self, place: &Place) -> Result<(), CrashError> {
+        let hello = Hello {
+            client_id: &self.client_id,
+            version: self.version,
+            start: Start::Passing,
+            receive_maximum: u16::MAX,
+        };
+        let (link, _) = Link::open(place, hello).await?;
+        self.flights.clear();
+        self.is_known = false;
+        link.disconnect(&PropertyList::new()).await
+    }
+
     /// Publishes while there is load; then, or after a crash, completes what is under way.
     pub(crate) async fn run(
         &mut self,
         link: &mut Link,
         stage: &mut Stage,
     ) -> Result<(), CrashError> {
+        let window = usize::from(link.receive_maximum.min(WINDOW));
         loop {
-            while stage.phase() == Phase::Load && self.flights.len() < WINDOW {
+            while stage.phase() == Phase::Load && self.flights.len() < window {
                 self.publish(link, stage)?;
             }
             link.flush().await?;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use quince_codec::{PropertyList, QoS, Version};
-use quince_model::delivery::{Finding, Owed};
+use quince_model::delivery::{Fault, Finding, Owed};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
@@ -113,17 +113,32 @@ fn owed() -> Vec<Owed> {
 /// A client that ran in a task, and how that ended.
 type Task<T> = JoinHandle<(T, Result<(), CrashError>)>;
 
-async fn finished<T>(tasks: Vec<Task<T>>, patience: Duration) -> Result<Vec<T>, CrashError> {
+/// All clients of these tasks. Where the broker has broken off one of them, that is noted.
+async fn finished<T>(tasks: Vec<Task<T>>, stage: &Stage) -> Result<Vec<(T, bool)>, CrashError> {
     let mut clients = Vec::new();
     for task in tasks {
-        let (client, result) = timeout(patience, task)
+        let (client, result) = task
             .await
-            .map_err(|_| CrashError::Link("what was under way is not completed".to_owned()))?
             .map_err(|error| CrashError::Link(error.to_string()))?;
-        result?;
-        clients.push(client);
+        let is_whole = result.is_ok();
+        if let Err(error) = result {
+            let what = error.to_string();
+            stage.deliveries().find(Fault::BrokenOff, what);
+        }
+        clients.push((client, is_whole));
     }
     Ok(clients)
+}
+
+/// The clients, whatever became of their connections.
+fn all<T>(clients: Vec<(T, bool)>) -> impl Iterator<Item = T> {
+    clients.into_iter().map(|(client, _)| client)
+}
+
+/// What a client still has to do after a restart, which must come to an end.
+async fn to_the_end(done: impl Future<Output = Result<(), CrashError>>) -> Result<(), CrashError> {
+    let unfinished = || CrashError::Link("what was under way is not completed".to_owned());
+    timeout(DRAIN, done).await.map_err(|_| unfinished())?
 }
 
 impl Cast {
@@ -173,7 +188,7 @@ impl Cast {
         broker.kill()?;
         let loaded = began.elapsed();
         phase.send_replace(Phase::Cut);
-        self.take_back(load).await?;
+        self.take_back(load, &stage).await?;
         let (acknowledged_under_load, _) = stage.deliveries().answers();
 
         let (broker, restart) = restart(recipe, plan).await?;
@@ -254,14 +269,14 @@ impl Cast {
         Ok(load)
     }
 
-    async fn take_back(&mut self, load: Load) -> Result<(), CrashError> {
-        self.subscribers = finished(load.subscribers, DRAIN).await?;
+    async fn take_back(&mut self, load: Load, stage: &Stage) -> Result<(), CrashError> {
+        self.subscribers = all(finished(load.subscribers, stage).await?).collect();
         self.subscribers.extend(load.away);
-        self.publishers = finished(load.publishers, DRAIN).await?;
-        if let Some(keeper) = finished(load.keeper, DRAIN).await?.pop() {
+        self.publishers = all(finished(load.publishers, stage).await?).collect();
+        if let Some(keeper) = all(finished(load.keeper, stage).await?).next() {
             self.keeper = keeper;
         }
-        self.changers = finished(load.changers, DRAIN).await?;
+        self.changers = all(finished(load.changers, stage).await?).collect();
         Ok(())
     }
 
@@ -282,7 +297,7 @@ impl Cast {
             let mut link = subscriber.connect(place, stage).await?;
             let mut stage = stage.clone();
             subscribers.push(tokio::spawn(async move {
-                let mut done = subscriber.run(&mut link, &mut stage).await;
+                let mut done = to_the_end(subscriber.run(&mut link, &mut stage)).await;
                 if done.is_ok() {
                     done = link.disconnect(&PropertyList::new()).await;
                 }
@@ -294,17 +309,27 @@ impl Cast {
             let mut link = publisher.connect(place, stage).await?;
             let mut stage = stage.clone();
             publishers.push(tokio::spawn(async move {
-                let mut done = publisher.run(&mut link, &mut stage).await;
+                let mut done = to_the_end(publisher.run(&mut link, &mut stage)).await;
                 if done.is_ok() {
                     done = link.disconnect(&PropertyList::new()).await;
                 }
                 (publisher, done)
             }));
         }
-        self.publishers = finished(publishers, DRAIN).await?;
+        for (mut publisher, is_whole) in finished(publishers, stage).await? {
+            if !is_whole {
+                publisher.begin_anew(place).await?;
+            }
+            self.publishers.push(publisher);
+        }
         everything_has_come(stage).await;
         phase.send_replace(Phase::Finish);
-        self.subscribers = finished(subscribers, DRAIN).await?;
+        for (mut subscriber, is_whole) in finished(subscribers, stage).await? {
+            if !is_whole {
+                subscriber.end_session(place).await?;
+            }
+            self.subscribers.push(subscriber);
+        }
         self.subscribers.sort_by_key(|subscriber| subscriber.name);
         Ok(())
     }

@@ -47,11 +47,13 @@ pub enum Fault {
     SubscriptionResurrected,
     /// A Session that has not ended is gone. [MQTT5-3.1.2-23]
     SessionLost,
+    /// A client that did nothing wrong was disconnected, or what it had under way was never completed.
+    BrokenOff,
 }
 
 impl Fault {
     /// All of them.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Lost,
         Self::Duplicate,
         Self::RepeatedWithoutDup,
@@ -62,6 +64,7 @@ impl Fault {
         Self::SubscriptionLost,
         Self::SubscriptionResurrected,
         Self::SessionLost,
+        Self::BrokenOff,
     ];
 }
 
