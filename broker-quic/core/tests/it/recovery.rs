@@ -1,5 +1,7 @@
 //! What a broker that was killed finds again, from the records that had been written.
 
+use std::collections::BTreeSet;
+
 use quince_codec::{Packet, Property, Publish};
 use quince_core::bench::VirtualBroker;
 use quince_core::{Config, Durability, Image, Position, Record, Time};
@@ -372,6 +374,13 @@ fn busy_life() -> Disk {
     }
     store.net.wait_millis(200_000);
     store.sync();
+    // A Session that a connection takes and does not want to be kept any more.
+    for seconds in [5, 0] {
+        let client = store.net.dial(&hello(V5, "kept no more").stored(seconds));
+        store.sync();
+        store.net.abort(client);
+        store.sync();
+    }
     store.disk
 }
 
@@ -669,4 +678,6 @@ fn records_are_written_as_they_ever_were() {
         })
         .collect();
     insta::assert_snapshot!(lines.join("\n"));
+    let kinds: BTreeSet<u8> = disk.records.iter().map(|bytes| bytes[0]).collect();
+    assert_eq!(kinds, (1..=19).collect(), "each kind of record is shown");
 }
