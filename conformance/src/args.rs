@@ -6,16 +6,17 @@ use clap::{Args, Parser, Subcommand};
 use quince_client::Endpoint;
 use quince_codec::Version;
 
-use crate::suggest;
+use crate::{explore::arguments::ExploreArguments, suggest};
 
 /// The names of the commands, for suggestions.
-const COMMANDS: [&str; 7] = [
+const COMMANDS: [&str; 8] = [
     "run",
     "list",
     "statements",
     "explain",
     "matrix",
     "prove",
+    "explore",
     "replay",
 ];
 
@@ -84,9 +85,11 @@ pub enum Command {
         #[command(flatten)]
         selection: Selection,
     },
-    /// Play the scenarios of one file, and show all that crosses the wire
+    /// Play programs that nobody wrote, judged by a model of MQTT, and write down what fails
+    Explore(ExploreArguments),
+    /// Play the scenarios, or the program, of one file, and show all that crosses the wire
     Replay {
-        /// A scenario file
+        /// A scenario file, or a program that `explore` wrote
         file: PathBuf,
         /// Where, how, and what is written.
         #[command(flatten)]
@@ -168,13 +171,13 @@ pub struct RunArguments {
     pub baseline: Option<PathBuf>,
 }
 
-fn parse_version(text: &str) -> Result<Version, String> {
+pub(crate) fn parse_version(text: &str) -> Result<Version, String> {
     text.parse()
         .map_err(|_| "the versions are 3.1, 3.1.1 and 5.0".to_owned())
 }
 
 /// A URL; what has no `://` is none, and gets a guess at what was meant.
-fn parse_target(text: &str) -> Result<Endpoint, String> {
+pub(crate) fn parse_target(text: &str) -> Result<Endpoint, String> {
     if !text.contains("://") {
         let commands = suggest::nearest(text, COMMANDS.into_iter());
         return Err(if commands.is_empty() {

@@ -1,6 +1,7 @@
 //! The commands: from parsed arguments to an exit code.
 
 mod explain;
+mod explore;
 mod issue;
 mod list;
 mod matrix;
@@ -100,6 +101,7 @@ pub fn execute(arguments: &Arguments) -> ExitCode {
             markdown,
         }) => matrix::matrix(files, html.as_deref(), markdown.as_deref(), out),
         Some(Command::Prove { audit, selection }) => prove::prove(selection, *audit, out),
+        Some(Command::Explore(arguments)) => explore::explore(arguments, out),
         Some(Command::Replay { file, run }) => run::replay(file, run, out),
     };
     done.unwrap_or_else(|failure| {

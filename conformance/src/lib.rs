@@ -9,6 +9,7 @@ pub mod control;
 #[cfg(feature = "embedded")]
 pub mod embedded;
 pub mod exit_code;
+pub mod explore;
 pub mod library;
 pub mod link;
 pub mod matrix;

@@ -5,7 +5,7 @@ use core::fmt;
 /// What a server must keep.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Rule {
-    /// What is delivered was published, to that topic, and is passed on unaltered [MQTT5-3.3.1-10] [MQTT5-3.3.2-17].
+    /// What is delivered was published, to that topic, and is passed on unaltered [MQTT5-3.3.2-17].
     Published,
     /// A delivery matches a subscription that may have existed, and not one with No Local of its publisher
     /// [MQTT5-3.8.3-3].
@@ -57,6 +57,39 @@ pub enum Rule {
     Will,
     /// A message for a shared subscription goes to one of its members [MQTT5-4.8.2-4] [MQTT5-4.8.2-5].
     Shared,
+}
+
+impl Rule {
+    /// The statements that it stands for, by their catalogue ids; none if it follows from several together.
+    #[must_use]
+    pub const fn statements(self) -> &'static [&'static str] {
+        match self {
+            Self::Published => &["MQTT5-3.3.2-17"],
+            Self::Subscribed => &["MQTT5-3.8.3-3"],
+            Self::GrantedQoS => &["MQTT5-3.8.4-8", "MQTT3-3.8.4-6"],
+            Self::SubscriptionIdentifier => &["MQTT5-3.3.4-3", "MQTT5-3.3.4-5"],
+            Self::ExactlyOnce => &["MQTT5-4.3.3-10", "MQTT3-4.3.3-2"],
+            Self::AtLeastOnce => &["MQTT5-4.3.2-4", "MQTT3-4.3.2-2"],
+            Self::Order => &["MQTT5-4.6.0-6", "MQTT3-4.6.0-6"],
+            Self::ReceiveMaximum => &["MQTT5-3.3.4-9"],
+            Self::PacketIdentifier => &["MQTT5-2.2.1-4", "MQTT3-2.3.1-4"],
+            Self::SentAgain => &["MQTT5-4.4.0-1", "MQTT3-4.4.0-1"],
+            Self::SessionPresent => &["MQTT5-3.1.2-5", "MQTT3-3.1.2-4", "MQTT5-3.2.2-2"],
+            Self::OneOwner => &["MQTT5-3.1.4-3", "MQTT3-3.1.4-2"],
+            Self::Solicited => &["MQTT5-3.8.4-6", "MQTT3-3.8.4-5"],
+            Self::RetainFlag => &["MQTT5-3.3.1-12", "MQTT5-3.3.1-13", "MQTT3-3.3.1-9"],
+            Self::Retained => &["MQTT5-3.3.1-9", "MQTT3-3.3.1-6"],
+            Self::Expiry => &["MQTT5-3.3.2-5", "MQTT5-3.3.2-6"],
+            Self::Will => &[
+                "MQTT5-3.1.2-8",
+                "MQTT5-3.1.2-10",
+                "MQTT5-3.1.3-9",
+                "MQTT3-3.1.2-8",
+            ],
+            Self::Shared => &["MQTT5-4.8.2-4", "MQTT5-4.8.2-5"],
+            Self::Answered | Self::Undeserved | Self::TrueReason | Self::OneOrder => &[],
+        }
+    }
 }
 
 /// A rule that was broken, where, and by what.

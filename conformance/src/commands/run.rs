@@ -5,7 +5,11 @@ use std::{io::Write, path::Path};
 use quince_client::Trust;
 use tokio::{sync::watch, task::LocalSet};
 
-use super::{Failure, choose, with_carets, write_file};
+use super::{
+    Failure, choose,
+    explore::{self, read_program},
+    with_carets, write_file,
+};
 #[cfg(feature = "embedded")]
 use crate::embedded::EmbeddedBroker;
 use crate::{
@@ -39,6 +43,9 @@ pub(super) fn replay(
     let text = std::fs::read_to_string(file)
         .map_err(|error| Failure::usage(format!("failed to read {}: {error}", file.display())))?;
     let name = file.display().to_string();
+    if let Some(program) = read_program(&name, &text)? {
+        return explore::replay(&program, arguments, out);
+    }
     let library = Library::from_files([(name.as_str(), text.as_str())].into_iter())?;
     let target = read_target(arguments)?;
     let baseline = read_baseline(arguments, target.as_ref(), &library)?;
@@ -158,7 +165,7 @@ fn play(
 }
 
 /// Ready when somebody wants this program to end.
-async fn told_to_end() {
+pub(super) async fn told_to_end() {
     #[cfg(unix)]
     {
         use tokio::signal::unix::{SignalKind, signal};

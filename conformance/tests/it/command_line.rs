@@ -116,7 +116,12 @@ fn wrong_usage_is_told_and_ends_with_2() {
             &["replay", "/no/such/file.kdl"],
             "failed to read /no/such/file.kdl",
         ),
-        (&["explore", "mqtt://localhost"], "this is no URL"),
+        (&["explore", "localhost"], "this is no URL"),
+        (
+            &["explore", "--for", "60"],
+            "a time is a number with s, m or h",
+        ),
+        (&["sub", "mqtt://localhost"], "this is no URL"),
     ] {
         let ended = suite(arguments);
         assert_eq!(ended.code, Some(2), "{arguments:?}: {}", ended.error);

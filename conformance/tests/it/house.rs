@@ -17,11 +17,12 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
         &[
             "quince-codec",
             "quince-client",
+            "quince-model",
             "quince-core",
             "quince-broker",
         ],
     ),
-    // The only one that sees the broker and the model that judges it.
+    // Judges the core itself by the model; the suite does so only where the core is embedded.
     (
         "quince-simulation",
         &["quince-codec", "quince-core", "quince-model"],

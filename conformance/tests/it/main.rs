@@ -2,6 +2,8 @@
 
 mod catalogue;
 mod command_line;
+#[cfg(feature = "embedded")]
+mod explore;
 mod house;
 mod language;
 mod language_tables;

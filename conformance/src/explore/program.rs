@@ -1,0 +1,503 @@
+//! What clients do in one exploration: a list of actions, any part of which is a program too.
+//!
+//! An action that makes no sense when its turn comes (a publish without a connection) does nothing, so that
+//! shrinking is leaving out.
+
+use quince_codec::{QoS, RetainHandling, Version};
+
+use super::random::Random;
+
+/// Topics, below the prefix of a run.
+pub(crate) const TOPICS: [&str; 4] = ["a", "a/b", "a/c", "c"];
+/// Topic Filters, below the prefix of a run.
+pub(crate) const FILTERS: [&str; 6] = ["a", "a/b", "a/#", "+/b", "#", "a/+"];
+const QOS: [QoS; 3] = [QoS::AtMostOnce, QoS::AtLeastOnce, QoS::ExactlyOnce];
+/// How many actions a program has at most.
+const LONGEST: usize = 36;
+
+/// A whole program.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Program {
+    /// What it was made from.
+    pub seed: u64,
+    /// The version that each client speaks.
+    pub clients: Vec<Version>,
+    /// What they do, in this order.
+    pub actions: Vec<Action>,
+}
+
+/// What a Will Message is to be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WillPlan {
+    /// Its topic, below the prefix.
+    pub topic: String,
+    /// Its QoS.
+    pub qos: QoS,
+    /// Whether it is to be retained.
+    pub retain: bool,
+    /// Will Delay Interval in seconds.
+    pub delay: u32,
+}
+
+/// One action of one client, by its place in [`Program::clients`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// Opens a connection, also where there is one: then it takes over.
+    Connect {
+        /// Who.
+        client: usize,
+        /// Clean Start.
+        clean: bool,
+        /// Session Expiry Interval in seconds, in version 5.0.
+        expiry: u32,
+        /// Receive Maximum, in version 5.0.
+        receive_maximum: Option<u16>,
+        /// The Will Message.
+        will: Option<WillPlan>,
+    },
+    /// Publishes a message of its own.
+    Publish {
+        /// Who.
+        client: usize,
+        /// The topic, below the prefix.
+        topic: String,
+        /// The QoS.
+        qos: QoS,
+        /// RETAIN.
+        retain: bool,
+        /// Without a payload: removes what is retained.
+        empty: bool,
+        /// Message Expiry Interval in seconds, in version 5.0.
+        expiry: Option<u32>,
+    },
+    /// Subscribes to one filter.
+    Subscribe {
+        /// Who.
+        client: usize,
+        /// The filter, below the prefix.
+        filter: String,
+        /// A member of a shared subscription.
+        shared: bool,
+        /// The QoS that is asked for.
+        qos: QoS,
+        /// No Local.
+        no_local: bool,
+        /// Retain As Published.
+        as_published: bool,
+        /// Retain Handling.
+        handling: RetainHandling,
+        /// Subscription Identifier.
+        identifier: Option<u32>,
+    },
+    /// Ends a subscription.
+    Unsubscribe {
+        /// Who.
+        client: usize,
+        /// The filter, below the prefix.
+        filter: String,
+        /// A member of a shared subscription.
+        shared: bool,
+    },
+    /// From now on answers wait.
+    Hold {
+        /// Who.
+        client: usize,
+    },
+    /// Sends all answers that wait, and from now on at once.
+    Answer {
+        /// Who.
+        client: usize,
+    },
+    /// DISCONNECT.
+    Goodbye {
+        /// Who.
+        client: usize,
+        /// With Reason Code 0x04, in version 5.0.
+        with_will: bool,
+    },
+    /// Breaks the connection, perhaps in the middle of a PUBLISH.
+    Cut {
+        /// Who.
+        client: usize,
+        /// So many bytes of a last PUBLISH get through.
+        after: Option<usize>,
+    },
+    /// Time passes.
+    Wait {
+        /// Milliseconds.
+        millis: u64,
+    },
+    /// Everybody hears of everything.
+    Settle,
+}
+
+/// What a broker says it can do, so that nothing else is asked of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Abilities {
+    /// The highest QoS.
+    pub maximum_qos: QoS,
+    /// Retain Available.
+    pub retain: bool,
+    /// Shared Subscription Available.
+    pub shared: bool,
+    /// Wildcard Subscription Available.
+    pub wildcards: bool,
+    /// Subscription Identifiers Available.
+    pub identifiers: bool,
+}
+
+impl Default for Abilities {
+    fn default() -> Self {
+        Self {
+            maximum_qos: QoS::ExactlyOnce,
+            retain: true,
+            shared: true,
+            wildcards: true,
+            identifiers: true,
+        }
+    }
+}
+
+impl Program {
+    /// The program of a seed, in some of these versions.
+    ///
+    /// # Panics
+    /// If there is no version.
+    #[must_use]
+    pub fn generate(seed: u64, versions: &[Version], abilities: Abilities) -> Self {
+        let mut random = Random::new(seed);
+        let count = random.pick(&[2, 3, 3, 4]);
+        let clients: Vec<_> = (0..count).map(|_| random.pick(versions)).collect();
+        let mut generator = Generator {
+            expiries: clients
+                .iter()
+                .map(|_| random.pick(&[0, 2, 300, 300, 300]))
+                .collect(),
+            random,
+            abilities,
+        };
+        let mut actions: Vec<Action> = (0..count).map(|one| generator.connect(one)).collect();
+        for _ in 0..generator.random.below(3) + 1 {
+            let client = generator.random.below(count);
+            actions.push(generator.subscribe(client));
+        }
+        actions.push(Action::Settle);
+        let length = 6 + generator.random.below(LONGEST - 6);
+        while actions.len() < length {
+            let client = generator.random.below(count);
+            actions.push(generator.action(client));
+            if generator.random.chance(25) {
+                actions.push(Action::Settle);
+            }
+        }
+        Self {
+            seed,
+            clients,
+            actions,
+        }
+    }
+}
+
+impl Program {
+    /// The versions that its clients speak, oldest first.
+    #[must_use]
+    pub fn versions(&self) -> Vec<Version> {
+        let speaks = |version: &Version| self.clients.contains(version);
+        Version::ALL.into_iter().filter(speaks).collect()
+    }
+
+    /// The same without `count` actions from `at` on.
+    #[must_use]
+    pub fn without(&self, at: usize, count: usize) -> Self {
+        let mut shorter = self.clone();
+        let end = (at + count).min(shorter.actions.len());
+        shorter.actions.drain(at..end);
+        shorter
+    }
+
+    /// The same without clients that do nothing; the others are numbered anew.
+    #[must_use]
+    pub fn without_idle_clients(&self) -> Self {
+        let mut fewer = self.clone();
+        for client in (0..self.clients.len()).rev() {
+            let acts = |action: &Action| action.client() == Some(client);
+            if fewer.actions.iter().any(acts) || fewer.clients.len() == 1 {
+                continue;
+            }
+            fewer.clients.remove(client);
+            for action in &mut fewer.actions {
+                if let Some(number) = action.client_mut().filter(|number| **number > client) {
+                    *number -= 1;
+                }
+            }
+        }
+        fewer
+    }
+
+    /// Plainer actions that could stand in the place of one of this program, by that place.
+    #[must_use]
+    pub fn plainer(&self) -> Vec<(usize, Action)> {
+        let actions = self.actions.iter().enumerate();
+        actions
+            .flat_map(|(place, action)| {
+                let all = action.plainer().into_iter();
+                all.map(move |plainer| (place, plainer))
+            })
+            .collect()
+    }
+
+    /// The same with other actions in some places.
+    #[must_use]
+    pub fn with(&self, replaced: &[(usize, Action)]) -> Self {
+        let mut other = self.clone();
+        for (place, action) in replaced {
+            other.actions[*place] = action.clone();
+        }
+        other
+    }
+}
+
+impl Action {
+    /// Whose action it is; `None` if it is everybody's.
+    #[must_use]
+    pub fn client(&self) -> Option<usize> {
+        self.clone().client_mut().copied()
+    }
+
+    fn client_mut(&mut self) -> Option<&mut usize> {
+        match self {
+            Self::Connect { client, .. }
+            | Self::Publish { client, .. }
+            | Self::Subscribe { client, .. }
+            | Self::Unsubscribe { client, .. }
+            | Self::Hold { client }
+            | Self::Answer { client }
+            | Self::Goodbye { client, .. }
+            | Self::Cut { client, .. } => Some(client),
+            Self::Wait { .. } | Self::Settle => None,
+        }
+    }
+
+    /// The same with one thing less to it, in every way there is.
+    fn plainer(&self) -> Vec<Self> {
+        let mut all = Vec::new();
+        let mut add = |change: &dyn Fn(&mut Self)| {
+            let mut plainer = self.clone();
+            change(&mut plainer);
+            if plainer != *self {
+                all.push(plainer);
+            }
+        };
+        add(&|action| {
+            if let Self::Connect { will, .. } = action {
+                *will = None;
+            }
+        });
+        add(&|action| {
+            if let Self::Connect {
+                will: Some(will), ..
+            } = action
+            {
+                (will.retain, will.delay) = (false, 0);
+            }
+        });
+        add(&|action| {
+            if let Self::Connect {
+                receive_maximum, ..
+            } = action
+            {
+                *receive_maximum = None;
+            }
+        });
+        add(&|action| {
+            if let Self::Publish { retain, empty, .. } = action {
+                (*retain, *empty) = (false, false);
+            }
+        });
+        add(&|action| {
+            if let Self::Publish { expiry, .. } = action {
+                *expiry = None;
+            }
+        });
+        add(&|action| {
+            if let Self::Publish { qos, .. } | Self::Subscribe { qos, .. } = action {
+                *qos = (*qos).min(QoS::AtLeastOnce);
+            }
+        });
+        add(&|action| {
+            if let Self::Publish { qos, .. } | Self::Subscribe { qos, .. } = action {
+                *qos = QoS::AtMostOnce;
+            }
+        });
+        add(&|action| {
+            if let Self::Subscribe {
+                no_local,
+                as_published,
+                ..
+            } = action
+            {
+                (*no_local, *as_published) = (false, false);
+            }
+        });
+        add(&|action| {
+            if let Self::Subscribe { identifier, .. } = action {
+                *identifier = None;
+            }
+        });
+        add(&|action| {
+            if let Self::Subscribe { handling, .. } = action {
+                *handling = RetainHandling::SendAtSubscribe;
+            }
+        });
+        add(&|action| {
+            if let Self::Cut { after, .. } = action {
+                *after = None;
+            }
+        });
+        all
+    }
+}
+
+struct Generator {
+    random: Random,
+    abilities: Abilities,
+    expiries: Vec<u32>,
+}
+
+impl Generator {
+    fn action(&mut self, client: usize) -> Action {
+        match self.random.below(100) {
+            0..=36 => self.publish(client),
+            37..=52 => self.subscribe(client),
+            53..=57 => {
+                let (filter, shared) = self.filter();
+                Action::Unsubscribe {
+                    client,
+                    filter,
+                    shared,
+                }
+            }
+            58..=63 => Action::Hold { client },
+            64..=68 => Action::Answer { client },
+            69..=74 => Action::Goodbye {
+                client,
+                with_will: self.random.chance(30),
+            },
+            75..=83 => Action::Cut {
+                client,
+                after: self.random.chance(30).then(|| self.random.below(40)),
+            },
+            84..=96 => self.connect(client),
+            97..=98 => Action::Wait {
+                millis: self.random.pick(&[50, 1200, 4500]),
+            },
+            _ => Action::Settle,
+        }
+    }
+
+    fn topic(&mut self) -> String {
+        self.random.pick(&TOPICS).to_owned()
+    }
+
+    fn filter(&mut self) -> (String, bool) {
+        let mut filter = self.random.pick(&FILTERS);
+        while !self.abilities.wildcards && filter.contains(['+', '#']) {
+            filter = self.random.pick(&FILTERS);
+        }
+        let shared = self.abilities.shared && self.random.chance(20);
+        (filter.to_owned(), shared)
+    }
+
+    fn qos(&mut self) -> QoS {
+        self.random.pick(&QOS).min(self.abilities.maximum_qos)
+    }
+
+    fn connect(&mut self, client: usize) -> Action {
+        let will = self.random.chance(30).then(|| WillPlan {
+            topic: self.topic(),
+            qos: self.qos(),
+            retain: self.abilities.retain && self.random.chance(20),
+            delay: self.random.pick(&[0, 0, 1, 5]),
+        });
+        Action::Connect {
+            client,
+            clean: self.random.chance(15),
+            expiry: self.expiries[client],
+            receive_maximum: self.random.pick(&[None, None, Some(1), Some(2), Some(5)]),
+            will,
+        }
+    }
+
+    fn publish(&mut self, client: usize) -> Action {
+        let retain = self.abilities.retain && self.random.chance(35);
+        Action::Publish {
+            client,
+            topic: self.topic(),
+            qos: self.qos(),
+            retain,
+            empty: retain && self.random.chance(15),
+            expiry: self.random.pick(&[None, None, None, Some(1), Some(60)]),
+        }
+    }
+
+    fn subscribe(&mut self, client: usize) -> Action {
+        let (filter, shared) = self.filter();
+        let handlings = [
+            RetainHandling::SendAtSubscribe,
+            RetainHandling::SendAtSubscribe,
+            RetainHandling::SendIfNew,
+            RetainHandling::DoNotSend,
+        ];
+        Action::Subscribe {
+            client,
+            filter,
+            shared,
+            qos: self.qos(),
+            no_local: !shared && self.random.chance(20),
+            as_published: self.random.chance(30),
+            handling: self.random.pick(&handlings),
+            identifier: (self.abilities.identifiers && self.random.chance(30))
+                .then(|| self.random.pick(&[1, 2, 300])),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_seed_is_one_program_and_abilities_bound_it() {
+        let few = Abilities {
+            maximum_qos: QoS::AtLeastOnce,
+            retain: false,
+            shared: false,
+            wildcards: false,
+            identifiers: false,
+        };
+        for seed in 0..200 {
+            let program = Program::generate(seed, &[Version::V5_0], few);
+            assert_eq!(program, Program::generate(seed, &[Version::V5_0], few));
+            assert_ne!(
+                program.actions,
+                Program::generate(seed + 1, &[Version::V5_0], few).actions
+            );
+            for action in &program.actions {
+                match action {
+                    Action::Publish { qos, retain, .. } => {
+                        assert!(*qos <= QoS::AtLeastOnce && !retain);
+                    }
+                    Action::Subscribe {
+                        filter,
+                        shared,
+                        identifier,
+                        ..
+                    } => {
+                        assert!(!filter.contains(['+', '#']) && !shared && identifier.is_none());
+                    }
+                    _ => {}
+                }
+            }
+        }
+    }
+}
