@@ -231,8 +231,6 @@ impl Writing {
                 Ok(()) => {
                     if was_full {
                         info!("the disk has room again");
-                        // The bell may have rung for records that came meanwhile.
-                        self.bell.change(|signals| signals.rung = true);
                     }
                     return Ok(());
                 }

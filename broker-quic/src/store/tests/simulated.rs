@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::{Duration, Instant};
 
 use crate::store::disk::{Disk, Extent};
 
@@ -81,6 +82,9 @@ struct State {
     calls: u64,
     fault: Option<(u64, Fault)>,
     is_dead: bool,
+    is_full: bool,
+    /// How many writes have failed because it is.
+    refusals: u64,
 }
 
 impl State {
@@ -126,6 +130,25 @@ impl Simulated {
         state.calls = 0;
         state.fault = Some((at, fault));
         Self(Arc::new(Mutex::new(state)))
+    }
+
+    /// From now on nothing can be written to it.
+    pub(super) fn fill(&self) {
+        self.state().is_full = true;
+    }
+
+    pub(super) fn make_room(&self) {
+        self.state().is_full = false;
+    }
+
+    /// Returns when two more writes have failed because it is full, so that whoever writes has left it alone in between.
+    pub(super) fn refuses_twice(&self) {
+        let before = self.state().refusals;
+        let patience = Instant::now() + Duration::from_secs(20);
+        while self.state().refusals < before + 2 {
+            assert!(Instant::now() < patience, "nothing more is tried");
+            std::thread::yield_now();
+        }
     }
 
     /// What is there after the power was gone: all that is durable, and any of the rest, sector by sector.
@@ -241,6 +264,10 @@ impl Extent for SimulatedFile {
     fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<usize> {
         let mut state = self.0.state();
         let fault = state.call()?;
+        if state.is_full {
+            state.refusals += 1;
+            return Err(io::ErrorKind::StorageFull.into());
+        }
         let count = match fault {
             Some(Fault::Short) => bytes.len().div_ceil(2),
             _ => bytes.len(),
