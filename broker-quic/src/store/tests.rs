@@ -251,9 +251,8 @@ impl Storing {
                 let answer = frame.decode(Version::V5_0).expect("our own packets");
                 return packet(&answer);
             }
-            if let Ok(error) = self.failure.try_recv() {
-                panic!("the store has failed: {error}");
-            }
+            let failed = self.failure.try_recv();
+            assert!(failed.is_err(), "the store has failed: {failed:?}");
             assert!(Instant::now() < patience, "nothing more is answered");
             std::thread::yield_now();
             self.broker.settle();
