@@ -48,6 +48,14 @@ impl SocketLink {
         }
     }
 
+    /// The connection of that name, unless it was closed.
+    fn transport(&mut self, id: LinkId) -> Result<&mut Transport, LinkError> {
+        match self.connections.get_mut(&id) {
+            Some(connection) => Ok(&mut connection.transport),
+            None => Err(LinkError("the connection has ended".to_owned())),
+        }
+    }
+
     /// The next event of any connection.
     async fn any_event(&mut self) -> (LinkId, NetworkEvent) {
         poll_fn(|context| {
@@ -67,8 +75,16 @@ impl SocketLink {
     }
 }
 
-fn took_nothing() -> LinkError {
-    LinkError(format!("the broker took nothing for {LONGEST_WRITE:?}"))
+/// What comes of a write, bounded in time.
+async fn in_time<E: fmt::Display>(
+    writing: impl Future<Output = Result<(), E>>,
+) -> Result<(), LinkError> {
+    match timeout(LONGEST_WRITE, writing).await {
+        Ok(written) => written.map_err(|error| LinkError(error.to_string())),
+        Err(_) => Err(LinkError(format!(
+            "the broker took nothing for {LONGEST_WRITE:?}"
+        ))),
+    }
 }
 
 impl Link for SocketLink {
@@ -105,41 +121,23 @@ impl Link for SocketLink {
     }
 
     async fn write(&mut self, id: LinkId, bytes: &[u8]) -> Result<(), LinkError> {
-        let Some(connection) = self.connections.get_mut(&id) else {
-            return Err(LinkError("the connection has ended".to_owned()));
-        };
-        match timeout(
-            LONGEST_WRITE,
-            connection.transport.write(Flow::CONTROL, bytes),
-        )
-        .await
-        {
-            Ok(result) => result.map_err(|error| LinkError(error.to_string())),
-            Err(_) => Err(took_nothing()),
-        }
+        in_time(self.transport(id)?.write(Flow::CONTROL, bytes)).await
     }
 
     async fn write_text(&mut self, id: LinkId, bytes: &[u8]) -> Result<(), LinkError> {
-        let Some(connection) = self.connections.get_mut(&id) else {
-            return Err(LinkError("the connection has ended".to_owned()));
-        };
-        let writing = connection.transport.write_text(bytes);
-        match timeout(LONGEST_WRITE, writing).await {
-            Ok(result) => result.map_err(|error| LinkError(error.to_string())),
-            Err(_) => Err(took_nothing()),
-        }
+        in_time(self.transport(id)?.write_text(bytes)).await
     }
 
     async fn finish(&mut self, id: LinkId) {
-        if let Some(connection) = self.connections.get_mut(&id) {
+        if let Ok(transport) = self.transport(id) {
             // What has ended already needs no end.
-            let _ = connection.transport.finish(Flow::CONTROL).await;
+            let _ = transport.finish(Flow::CONTROL).await;
         }
     }
 
     async fn reset(&mut self, id: LinkId, code: u32) {
-        if let Some(connection) = self.connections.get_mut(&id) {
-            let _ = connection.transport.reset(Flow::CONTROL, code);
+        if let Ok(transport) = self.transport(id) {
+            let _ = transport.reset(Flow::CONTROL, code);
         }
     }
 
