@@ -41,13 +41,10 @@ impl CoreLink {
         }
     }
 
-    /// The same, said to run over WebSocket: its connections take text messages, and end for them.
+    /// The same, said to run over that medium. Over WebSocket connections take text messages, and end for them.
     #[must_use]
-    pub fn over_websocket(self) -> Self {
-        Self {
-            medium: Medium::Ws,
-            ..self
-        }
+    pub fn over(self, medium: Medium) -> Self {
+        Self { medium, ..self }
     }
 
     /// What the broker has sent to somebody, the oldest connection first; its end comes last.
@@ -104,6 +101,9 @@ impl Link for CoreLink {
     }
 
     async fn write_text(&mut self, id: LinkId, _bytes: &[u8]) -> Result<(), LinkError> {
+        if self.medium != Medium::Ws {
+            return Err(self.medium.has_no_text());
+        }
         self.close(id).await;
         self.ended.push(id);
         Ok(())

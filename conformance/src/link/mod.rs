@@ -23,7 +23,7 @@ use bytes::Bytes;
 pub struct LinkId(pub u64);
 
 /// What a link runs over.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Medium {
     /// TCP.
     Tcp,
@@ -36,7 +36,14 @@ pub enum Medium {
     /// QUIC, one stream for everything.
     Quic,
     /// No network: a peer in this process, in virtual time.
+    #[default]
     Memory,
+}
+
+impl Medium {
+    fn has_no_text(self) -> LinkError {
+        LinkError(format!("{self} has no text messages"))
+    }
 }
 
 impl fmt::Display for Medium {
@@ -101,7 +108,7 @@ pub trait Link {
     /// # Errors
     /// When the connection or the sending side has ended, or the medium is not WebSocket.
     async fn write_text(&mut self, _id: LinkId, _bytes: &[u8]) -> Result<(), LinkError> {
-        Err(LinkError(format!("{} has no text messages", self.medium())))
+        Err(self.medium().has_no_text())
     }
 
     /// Ends the sending side in order.

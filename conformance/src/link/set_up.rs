@@ -8,7 +8,7 @@ use quince_core::{
     bench::VirtualBroker,
 };
 
-use super::core::CoreLink;
+use super::{Medium, core::CoreLink};
 use crate::{
     player::PlayOptions,
     scenario::{Scenario, expression::Value},
@@ -29,7 +29,7 @@ const SECOND: &[u8] = b"second";
 #[derive(Clone, Debug, Default)]
 pub struct CoreSetup {
     setups: Vec<Setup>,
-    over_websocket: bool,
+    medium: Medium,
 }
 
 impl CoreSetup {
@@ -37,7 +37,11 @@ impl CoreSetup {
     pub fn of(scenario: &Scenario) -> Self {
         Self {
             setups: scenario.setups.clone(),
-            over_websocket: scenario.needs_websocket(),
+            medium: if scenario.needs_websocket() {
+                Medium::Ws
+            } else {
+                Medium::Memory
+            },
         }
     }
 
@@ -75,12 +79,7 @@ impl CoreSetup {
         if has(Setup::EnhancedAuthentication) || has(Setup::Users) {
             broker.set_authenticator(Box::new(|request| Some(authenticate(request))));
         }
-        let link = CoreLink::around(broker);
-        if self.over_websocket {
-            link.over_websocket()
-        } else {
-            link
-        }
+        CoreLink::around(broker).over(self.medium)
     }
 
     /// How plays on it are done.

@@ -1,7 +1,7 @@
 //! Playing, proving and auditing on the core in virtual time.
 
 use quince_conformance::{
-    link::{core::CoreLink, run_without_waiting},
+    link::{Link, Medium, core::CoreLink, run_without_waiting},
     player::{PlayOptions, play},
     prove::{CoreStage, Finding, audit, plays, prove},
     scenario::StatementsByShape,
@@ -58,5 +58,18 @@ fn the_first_scenarios_hold_no_useless_expectation() {
         let useless = run_without_waiting(audit(&scenario, &mut CoreStage::default()))
             .expect("it can be audited");
         assert_eq!(useless, [], "{}", scenario.slug);
+    }
+}
+
+#[test]
+fn only_a_core_over_websocket_takes_text_messages() {
+    for (medium, taken) in [(Medium::Memory, false), (Medium::Ws, true)] {
+        let mut link = CoreLink::default().over(medium);
+        run_without_waiting(async {
+            let id = link.open("c").await.expect("opened");
+            assert_eq!(link.write_text(id, b"\xc0\x00").await.is_ok(), taken);
+            let event = link.next(link.now()).await;
+            assert_eq!(event.is_some(), taken, "{medium}: {event:?}");
+        });
     }
 }
