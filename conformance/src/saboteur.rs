@@ -132,6 +132,7 @@ impl<L: Link> Saboteur<L> {
     /// What the operations make of one packet.
     fn pass(&mut self, id: LinkId, direction: Direction, packet: Vec<u8>) -> Passage {
         let variables = self.variables();
+        let client = self.client(id);
         let decoded = Message::decode(&packet, self.version).ok();
         let mut passage = Passage {
             packets: vec![packet.clone()],
@@ -140,7 +141,7 @@ impl<L: Link> Saboteur<L> {
         for index in 0..self.operations.len() {
             let operation = self.operations[index].clone();
             if let Some(template) = chosen(&operation.effect)
-                && self.applies(index, id, direction)
+                && self.applies(index, &client, direction)
                 && matches(
                     template,
                     &packet,
@@ -168,17 +169,17 @@ impl<L: Link> Saboteur<L> {
         passage
     }
 
-    fn applies(&self, index: usize, id: LinkId, direction: Direction) -> bool {
+    /// The name of the client whose connection it is.
+    fn client(&self, id: LinkId) -> String {
+        let connection = self.connections.get(&id);
+        connection.map_or_else(String::new, |connection| connection.client.clone())
+    }
+
+    /// Whether an operation is about what this client hears, or says.
+    fn applies(&self, index: usize, client: &str, direction: Direction) -> bool {
         let operation = &self.operations[index];
-        let client = self
-            .connections
-            .get(&id)
-            .map(|connection| connection.client.as_str());
         operation.direction == direction
-            && operation
-                .client
-                .as_deref()
-                .is_none_or(|wanted| Some(wanted) == client)
+            && operation.client.as_deref().is_none_or(|of| of == client)
     }
 
     /// Counts a match; whether it is the one that `nth` wants.
@@ -273,10 +274,11 @@ impl<L: Link> Saboteur<L> {
     /// What is put before the end of a connection, and whether the end is held back.
     fn at_the_end(&mut self, id: LinkId, direction: Direction) -> (Vec<Vec<u8>>, bool) {
         let variables = self.variables();
+        let client = self.client(id);
         let mut inserted = Vec::new();
         let mut held = false;
         for index in 0..self.operations.len() {
-            if !self.applies(index, id, direction) {
+            if !self.applies(index, &client, direction) {
                 continue;
             }
             let effect = self.operations[index].effect.clone();
@@ -435,12 +437,13 @@ impl<L: Link> Link for Saboteur<L> {
     }
 
     async fn open(&mut self, client: &str) -> Result<LinkId, LinkError> {
-        let refuses = |operation: &FaultOperation| {
-            matches!(operation.effect, Effect::RefuseHandshake)
-                && operation.client.as_deref().is_none_or(|of| of == client)
-        };
-        if let Some(index) = self.operations.iter().position(refuses) {
-            self.sabotage.touched[index] += 1;
+        // The server's side of the handshake is what it sends.
+        let refusing = (0..self.operations.len()).find(|index| {
+            matches!(self.operations[*index].effect, Effect::RefuseHandshake)
+                && self.applies(*index, client, Direction::Received)
+        });
+        if let Some(index) = refusing {
+            self.touch(index, None, &Effect::RefuseHandshake);
             return Err(LinkError(
                 "the handshake is not what it should be".to_owned(),
             ));

@@ -59,6 +59,11 @@ fn a_fault_that_touches_nothing_proves_nothing() {
         finding(&with_fault("id=7", "caught-at=ack { drop PUBACK nth=2 }")),
         Finding::TouchedNothing
     );
+    // The handshake that can be refused is the server's.
+    assert_eq!(
+        finding(&with_fault("id=7", "caught-at=ack { refuse-handshake -> }")),
+        Finding::TouchedNothing
+    );
 }
 
 #[test]
