@@ -98,7 +98,7 @@ impl Capabilities {
             .find(|(needed, there, _)| *needed && !there);
         let number = numbers
             .into_iter()
-            .find(|(needed, there, _)| needed > there);
+            .find(|(needed, there, _)| !needed.allows(*there));
         match (flag, number) {
             (Some((_, _, name)), _) => Some(format!("needs {name}")),
             (None, Some((needed, there, name))) => {

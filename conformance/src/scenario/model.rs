@@ -1,5 +1,7 @@
 //! A scenario as a value: what the parser makes and the player plays.
 
+use std::fmt;
+
 use quince_codec::Version;
 
 use super::{
@@ -126,20 +128,57 @@ pub struct Needs {
     pub own_keep_alive: bool,
     /// The server leaves the Session Expiry Interval to the client.
     pub own_session_expiry: bool,
-    /// At least this Maximum QoS.
-    pub maximum_qos: u64,
-    /// At least this Topic Alias Maximum.
-    pub topic_alias_maximum: u64,
-    /// At least this Receive Maximum.
-    pub receive_maximum: u64,
-    /// At least this Maximum Packet Size.
-    pub maximum_packet_size: u64,
+    /// Maximum QoS.
+    pub maximum_qos: Amount,
+    /// Topic Alias Maximum.
+    pub topic_alias_maximum: Amount,
+    /// Receive Maximum.
+    pub receive_maximum: Amount,
+    /// Maximum Packet Size, in bytes.
+    pub maximum_packet_size: Amount,
     /// QUIC as the transport.
     pub quic: bool,
     /// TCP as the transport.
     pub tcp: bool,
     /// WebSocket as the transport, over TLS or not.
     pub websocket: bool,
+}
+
+/// How much of something is needed, both ends included.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Amount {
+    /// The least that will do.
+    pub least: u64,
+    /// The most that will do.
+    pub most: u64,
+}
+
+impl Amount {
+    /// At least so much.
+    pub const fn at_least(least: u64) -> Self {
+        let most = u64::MAX;
+        Self { least, most }
+    }
+
+    /// Whether so much will do.
+    pub const fn allows(self, there: u64) -> bool {
+        self.least <= there && there <= self.most
+    }
+}
+
+impl Default for Amount {
+    fn default() -> Self {
+        Self::at_least(0)
+    }
+}
+
+impl fmt::Display for Amount {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.most {
+            u64::MAX => write!(f, "{}", self.least),
+            most => write!(f, "{} to {most}", self.least),
+        }
+    }
 }
 
 /// Names one step of one scenario; the same in every play.

@@ -275,6 +275,12 @@ fn problems_say_what_was_expected() {
         &["a text message in parts"],
     );
     refused(&with("needs magic"), &["unknown capability `magic`"]);
+    for range in ["5..1", "1..", "..", "a..b"] {
+        refused(
+            &with(&format!("needs receive-maximum=\"{range}\"")),
+            &["no range of numbers", "expected a lower bound"],
+        );
+    }
     refused(&with("proves \"MQTT9-1\""), &["unknown statement MQTT9-1"]);
     refused(&with("or { c quiet }"), &["`or` without `either`"]);
     refused(

@@ -458,6 +458,36 @@ fn needs_are_read_from_the_connack() {
 }
 
 #[test]
+fn a_need_may_have_both_ends() {
+    let scenario = scenario("needs topic-alias-maximum=\"1..65534\"\nc connect");
+    for (maximum, skipped) in [
+        (0, Some("the server has 0")),
+        (1, None),
+        (65_534, None),
+        (65_535, Some("the server has 65535")),
+    ] {
+        let connack = move || -> Box<dyn Peer> {
+            let [high, low] = u16::to_be_bytes(maximum);
+            let connack = vec![0x20, 6, 0, 0, 3, 0x22, high, low];
+            let pong = vec![0xd0, 0];
+            Box::new(Talker(vec![
+                vec![Reply::Bytes(connack)],
+                vec![Reply::Bytes(pong)],
+            ]))
+        };
+        let outcome = play_on(&mut ScriptedLink::new(connack), &scenario);
+        match skipped {
+            None => passes(&outcome),
+            Some(why) => {
+                assert_eq!(outcome.verdict, Verdict::Skipped);
+                let words = format!("needs topic-alias-maximum of 1 to 65534, {why}");
+                assert_eq!(outcome.detail, words);
+            }
+        }
+    }
+}
+
+#[test]
 fn steps_that_need_quic_are_skipped_elsewhere() {
     let outcome = against(Behaviour::AcknowledgeAll, "c connect\nc reset code=1");
     assert_eq!(

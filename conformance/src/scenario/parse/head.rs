@@ -11,9 +11,9 @@ use super::{
 };
 use crate::{
     scenario::{
-        expression::Variables,
+        expression::{Variables, parse_number},
         fault::Fault,
-        model::{Case, Needs, Scenario},
+        model::{Amount, Case, Needs, Scenario},
         statements::version_of,
     },
     setup::Setup,
@@ -228,19 +228,36 @@ impl Parser<'_> {
             *flag = true;
         }
         for entry in words.properties() {
-            let number = self
-                .number(entry)
-                .number(&Variables::new())
-                .unwrap_or_default();
+            let amount = self.amount(entry);
             match key(entry) {
-                "maximum-qos" => needs.maximum_qos = number,
-                "topic-alias-maximum" => needs.topic_alias_maximum = number,
-                "receive-maximum" => needs.receive_maximum = number,
-                "maximum-packet-size" => needs.maximum_packet_size = number,
+                "maximum-qos" => needs.maximum_qos = amount,
+                "topic-alias-maximum" => needs.topic_alias_maximum = amount,
+                "receive-maximum" => needs.receive_maximum = amount,
+                "maximum-packet-size" => needs.maximum_packet_size = amount,
                 other => {
                     let message = format!("unknown capability `{other}=`");
                     self.problem(entry_span(entry), message, EXPECTED);
                 }
+            }
+        }
+    }
+
+    /// A lower bound, or a range with both ends.
+    fn amount(&mut self, entry: &KdlEntry) -> Amount {
+        let Some((least, most)) = entry.value().as_string().and_then(|it| it.split_once(".."))
+        else {
+            let least = self.number(entry).number(&Variables::new());
+            return Amount::at_least(least.unwrap_or_default());
+        };
+        match (parse_number(least), parse_number(most)) {
+            (Some(least), Some(most)) if least <= most => Amount { least, most },
+            _ => {
+                self.problem(
+                    entry_span(entry),
+                    "no range of numbers",
+                    "expected a lower bound such as 1, or both ends: \"1..10\"",
+                );
+                Amount::default()
             }
         }
     }
