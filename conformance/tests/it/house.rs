@@ -8,7 +8,11 @@ use cargo_metadata::{Metadata, MetadataCommand, Package};
 const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("quince-codec", &[]),
     ("quince-core", &["quince-codec"]),
-    ("quince-broker", &["quince-codec", "quince-core"]),
+    ("quince-store", &["quince-codec", "quince-core"]),
+    (
+        "quince-broker",
+        &["quince-codec", "quince-core", "quince-store"],
+    ),
     ("quince-client", &["quince-codec"]),
     ("quince-model", &["quince-codec"]),
     // The suite judges brokers: ours is only its target, behind the feature `embedded`.
@@ -27,7 +31,10 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
         "quince-simulation",
         &["quince-codec", "quince-core", "quince-model"],
     ),
-    ("quince-fuzz-targets", &["quince-codec", "quince-core"]),
+    (
+        "quince-fuzz-targets",
+        &["quince-codec", "quince-core", "quince-store"],
+    ),
     // Measures any broker, so it knows none.
     ("quince-load", &["quince-codec", "quince-client"]),
     // Kills any broker, so it knows none.

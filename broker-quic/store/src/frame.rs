@@ -9,13 +9,13 @@
 //! client can put bytes into a message that would pass for a frame.
 
 /// What every log begins with: the format and its version.
-pub(super) const MAGIC: [u8; 8] = *b"QUINCE\x00\x01";
-pub(super) const HEADER: usize = 20;
+pub(crate) const MAGIC: [u8; 8] = *b"QUINCE\x00\x01";
+pub(crate) const HEADER: usize = 20;
 const PREFIX: usize = 29;
 
 /// What a frame is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(crate) enum Kind {
     /// Part of the state that the log begins with.
     Base,
     /// The last part of it.
@@ -37,15 +37,15 @@ impl Kind {
 
 /// One frame.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Frame<'a> {
-    pub(super) kind: Kind,
+pub(crate) struct Frame<'a> {
+    pub(crate) kind: Kind,
     /// How many records come before those of this frame.
-    pub(super) first: u64,
+    pub(crate) first: u64,
     /// How many records are in it.
-    pub(super) count: u32,
+    pub(crate) count: u32,
     /// When it was written, in the core's time.
-    pub(super) time: u64,
-    pub(super) records: &'a [u8],
+    pub(crate) time: u64,
+    pub(crate) records: &'a [u8],
 }
 
 fn checksum(salt: u64, bytes: &[u8]) -> u32 {
@@ -55,7 +55,7 @@ fn checksum(salt: u64, bytes: &[u8]) -> u32 {
     hasher.finalize()
 }
 
-pub(super) fn header(salt: u64) -> Vec<u8> {
+pub(crate) fn header(salt: u64) -> Vec<u8> {
     let mut bytes = MAGIC.to_vec();
     bytes.extend(salt.to_le_bytes());
     bytes.extend(checksum(salt, &MAGIC).to_le_bytes());
@@ -63,13 +63,13 @@ pub(super) fn header(salt: u64) -> Vec<u8> {
 }
 
 /// The salt of a log, if its header is whole and of this version.
-pub(super) fn read_header(bytes: &[u8]) -> Option<u64> {
+pub(crate) fn read_header(bytes: &[u8]) -> Option<u64> {
     let salt = number(bytes.get(8..16)?);
     (bytes.get(..HEADER)? == header(salt)).then_some(salt)
 }
 
 /// Whether it is the whole header of a log of another version.
-pub(super) fn is_of_another_version(bytes: &[u8]) -> bool {
+pub(crate) fn is_of_another_version(bytes: &[u8]) -> bool {
     let (Some(magic), Some(salt), Some(sum)) =
         (bytes.get(..8), bytes.get(8..16), bytes.get(16..HEADER))
     else {
@@ -82,7 +82,7 @@ pub(super) fn is_of_another_version(bytes: &[u8]) -> bool {
 
 impl<'a> Frame<'a> {
     /// Appends the frame; `None` when its records do not fit into one.
-    pub(super) fn write(&self, salt: u64, bytes: &mut Vec<u8>) -> Option<()> {
+    pub(crate) fn write(&self, salt: u64, bytes: &mut Vec<u8>) -> Option<()> {
         let length = u32::try_from(self.records.len()).ok()?;
         let start = bytes.len();
         bytes.extend([0; 4]);
@@ -98,7 +98,7 @@ impl<'a> Frame<'a> {
     }
 
     /// The frame that `bytes` begin with, and how many of them it takes; `None` when there is none, or none that is whole.
-    pub(super) fn read(salt: u64, bytes: &'a [u8]) -> Option<(Self, usize)> {
+    pub(crate) fn read(salt: u64, bytes: &'a [u8]) -> Option<(Self, usize)> {
         let prefix = bytes.get(..PREFIX)?;
         let length = usize::try_from(number(&prefix[4..8])).ok()?;
         let kind = Kind::of(prefix[8])?;
@@ -128,18 +128,18 @@ fn number(bytes: &[u8]) -> u64 {
 
 const SECTOR: usize = 512;
 /// Where the watermark file holds the header of the log a second time: without the salt nothing in the log could be read.
-pub(super) const HEADER_COPY: usize = 2 * SECTOR;
+pub(crate) const HEADER_COPY: usize = 2 * SECTOR;
 const SLOT_LENGTH: usize = 12;
 
 /// One of the two places in the watermark file, in sectors of their own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Slot {
+pub(crate) enum Slot {
     First,
     Second,
 }
 
 impl Slot {
-    pub(super) const fn other(self) -> Self {
+    pub(crate) const fn other(self) -> Self {
         match self {
             Self::First => Self::Second,
             Self::Second => Self::First,
@@ -147,7 +147,7 @@ impl Slot {
     }
 
     /// Where it begins in the file.
-    pub(super) const fn offset(self) -> usize {
+    pub(crate) const fn offset(self) -> usize {
         match self {
             Self::First => 0,
             Self::Second => SECTOR,
@@ -157,14 +157,14 @@ impl Slot {
 
 /// How far the log was durable, and which slot says so.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Mark {
-    pub(super) records: u64,
-    pub(super) slot: Slot,
+pub(crate) struct Mark {
+    pub(crate) records: u64,
+    pub(crate) slot: Slot,
 }
 
 impl Mark {
     /// The later one of those that are whole.
-    pub(super) fn read(bytes: &[u8]) -> Option<Self> {
+    pub(crate) fn read(bytes: &[u8]) -> Option<Self> {
         [Slot::First, Slot::Second]
             .into_iter()
             .filter_map(|slot| {
@@ -178,7 +178,7 @@ impl Mark {
     }
 
     /// The bytes of the slot.
-    pub(super) fn to_bytes(self) -> Vec<u8> {
+    pub(crate) fn to_bytes(self) -> Vec<u8> {
         let mut bytes = self.records.to_le_bytes().to_vec();
         bytes.extend(checksum(0, &bytes).to_le_bytes());
         bytes

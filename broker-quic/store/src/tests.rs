@@ -1,11 +1,9 @@
 //! The store on a disk that fails in every way that a disk may fail.
 
-mod simulated;
-
 use std::collections::BTreeSet;
 use std::io;
 use std::ops::Range;
-use std::sync::Arc;
+use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
 use quince_codec::{
@@ -14,13 +12,11 @@ use quince_codec::{
 };
 use quince_core::bench::VirtualBroker;
 use quince_core::{Config, ConnectionId, Durability, FlowId, Image, Record, Time};
-use tokio::sync::oneshot;
 
-use self::simulated::{Fault, Random, Simulated, size};
-use super::disk::Disk;
-use super::log::{Log, LogError, Loss};
-use super::{Durable, Opened, Writer};
-use crate::driver::Clock;
+use crate::disk::Disk;
+use crate::log::{Log, LogError, Loss};
+use crate::simulated::{Fault, Random, Simulated, size};
+use crate::writer::Writer;
 
 const SALT: u64 = 0x1234_5678_9abc_def0;
 
@@ -206,26 +202,27 @@ struct Storing {
     client: ConnectionId,
     framer: Framer,
     writer: Writer,
-    failure: oneshot::Receiver<io::Error>,
+    failure: mpsc::Receiver<io::Error>,
 }
 
 impl Storing {
     /// The client says `connect`.
-    fn start(disk: &Simulated, durable: Durable, connect: &[u8]) -> Self {
+    fn start(disk: &Simulated, interval: Option<Duration>, connect: &[u8]) -> Self {
         let empty = Image::new(&config());
         let (log, image, time) =
             Log::open(Box::new(disk.clone()), empty, Loss::Refuse, SALT).expect("opens");
         let mut broker = VirtualBroker::new(config());
-        let opened = Opened {
-            log: log.compact_above(700),
-            image,
-            time,
-            durable,
-            lock: tempfile::tempfile().expect("a file"),
-        };
         let hub = Arc::clone(broker.hub());
-        let (writer, failure) =
-            Writer::start(opened, hub, Clock::start(Time::ZERO)).expect("starts");
+        let (failed, failure) = mpsc::channel();
+        let writer = Writer::start(
+            log.compact_above(700),
+            image,
+            interval,
+            hub,
+            move || time,
+            move |error| _ = failed.send(error),
+        )
+        .expect("starts");
         let client = broker.connect();
         let mut storing = Self {
             broker,
@@ -283,25 +280,24 @@ fn a_disk_that_is_full_at_any_call_ends_nothing() {
     let full = Fault::Fails(io::ErrorKind::StorageFull);
     // Each of the messages is written, synced and marked, and once the log begins anew, by nine calls. Where a sync may wait it is due
     // at once, so that it is the same in every run; what has gone into a new log needs none.
-    let batch = Durable::Batch(Duration::ZERO);
-    for (durable, expected) in [(Durable::Sync, 12 * 3 + 9), (batch, 12 * 3 + 9 - 2)] {
+    for (interval, expected) in [(None, 12 * 3 + 9), (Some(Duration::ZERO), 12 * 3 + 9 - 2)] {
         let healthy = Simulated::default();
-        let mut storing = Storing::start(&healthy, durable, &connect());
+        let mut storing = Storing::start(&healthy, interval, &connect());
         let opening = healthy.calls();
         storing.store(0..12);
         storing.writer.stop();
         let calls = opening + 1..=healthy.calls();
-        assert_eq!(calls.clone().count(), expected, "{durable:?}");
+        assert_eq!(calls.clone().count(), expected, "{interval:?}");
         for at in calls {
             let disk = Simulated::default().failing(at, full);
-            let mut storing = Storing::start(&disk, durable, &connect());
+            let mut storing = Storing::start(&disk, interval, &connect());
             storing.store(0..12);
             storing.writer.stop();
-            let what = format!("{durable:?}, full at call {at}");
+            let what = format!("{interval:?}, full at call {at}");
             assert!(disk.calls() >= at, "{what}: it was not");
-            let survived = match durable {
-                Durable::Sync => disk.after_power_cut(&mut random),
-                _ => disk.after_kill(),
+            let survived = match interval {
+                None => disk.after_power_cut(&mut random),
+                Some(_) => disk.after_kill(),
             };
             let (_, image) = open(&survived, Loss::Refuse).expect(&what);
             assert_eq!(shown(&image), all(12), "{what}");
@@ -315,7 +311,7 @@ fn what_comes_while_the_disk_is_full_is_stored_once_it_has_room() {
     // Its Session is stored.
     let mut storing = Storing::start(
         &disk,
-        Durable::Sync,
+        None,
         b"\x10\x13\x00\x04MQTT\x05\x02\x00\x00\x05\x11\x00\x00\x00\x3c\x00\x01c",
     );
     storing.say(b"\x34\x06\x00\x01t\x00\x01\x00");
@@ -458,7 +454,7 @@ fn what_is_gone_is_told_exactly() {
 #[test]
 fn a_damaged_header_costs_nothing_else() {
     let disk = small_store();
-    for index in 0..super::frame::HEADER {
+    for index in 0..crate::frame::HEADER {
         let damaged = disk.with("log", |bytes| bytes[index] ^= 0x10);
         let error = open(&damaged, Loss::Refuse).expect_err("damaged");
         let what = "the first bytes of the log are damaged";
@@ -468,7 +464,7 @@ fn a_damaged_header_costs_nothing_else() {
     }
     // A log of another version is none that is damaged.
     let other = disk.with("log", |bytes| {
-        let mut header = super::frame::MAGIC.to_vec();
+        let mut header = crate::frame::MAGIC.to_vec();
         header[7] = 2;
         let salt = SALT.to_le_bytes();
         let mut hasher = crc32fast::Hasher::new();
@@ -488,7 +484,7 @@ fn a_message_cannot_pass_for_a_frame() {
     let other = small_store().read("log").expect("there");
     let disk = small_store();
     let grafted = disk.with("log", |bytes| {
-        let salted = super::frame::header(SALT ^ 1);
+        let salted = crate::frame::header(SALT ^ 1);
         bytes.splice(..salted.len(), salted);
         bytes.extend(&other);
     });
@@ -520,7 +516,7 @@ fn a_store_is_written_in_format_1() {
             as_then == bytes,
             "'{name}' is written in another way: give the format another number, and add a folder of it here"
         );
-        let header = super::frame::header(SALT);
+        let header = crate::frame::header(SALT);
         assert!(since.is_empty() && name == "log" || since.ends_with(&header));
     }
 }

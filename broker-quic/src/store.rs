@@ -1,14 +1,4 @@
-//! The store: what the core must not forget, in a folder.
-//!
-//! One thread writes. It takes what has gathered since the last time, writes it, waits until it is durable and says so: the
-//! more there is to do, the more goes into one sync (group commit). [The format, and what is promised](../../../docs/durability.md).
-
-mod disk;
-mod frame;
-mod log;
-#[cfg(test)]
-mod tests;
-mod writer;
+//! The folder of a broker: its settings, its lock, and the store in it. [What is promised](../../docs/durability.md).
 
 use std::collections::hash_map::RandomState;
 use std::fs::{DirBuilder, File, TryLockError};
@@ -17,14 +7,14 @@ use std::io;
 #[cfg(unix)]
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
-use quince_core::{Config, Contents, Image, Time};
+use quince_core::{Config, Contents, Hub, Image, Time};
+use quince_store::{Folder, Log, LogError, Loss, Writer, private};
+use tokio::sync::oneshot;
 
-pub(crate) use self::disk::sync_names;
-use self::disk::{Folder, private};
-use self::log::{Log, LogError, Loss};
-pub(crate) use self::writer::Writer;
+use crate::driver::Clock;
 
 /// When an acknowledgement says that something is stored.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -95,13 +85,54 @@ pub enum StoreError {
 /// A store that is open, with what was in it.
 #[derive(Debug)]
 pub(crate) struct Opened {
-    pub(crate) log: Log,
+    log: Log,
     pub(crate) image: Image,
     /// When it was written last.
     pub(crate) time: Time,
     durable: Durable,
     /// Keeps others out while it lives.
-    pub(crate) lock: File,
+    lock: File,
+}
+
+/// A store that is being written.
+#[derive(Debug)]
+pub(crate) struct Store {
+    writer: Writer,
+    _lock: File,
+}
+
+impl Store {
+    /// Starts to write the records of `hub`. The receiver hears why that has come to an end, if it does.
+    pub(crate) fn start(
+        opened: Opened,
+        hub: Arc<Hub>,
+        clock: Clock,
+    ) -> io::Result<(Self, oneshot::Receiver<io::Error>)> {
+        let interval = match opened.durable {
+            Durable::Batch(interval) => Some(interval),
+            Durable::Sync | Durable::Memory => None,
+        };
+        let (failed, failure) = oneshot::channel();
+        let writer = Writer::start(
+            opened.log,
+            opened.image,
+            interval,
+            hub,
+            move || clock.now(),
+            // Nobody may be left to hear it.
+            |error| drop(failed.send(error)),
+        )?;
+        let store = Self {
+            writer,
+            _lock: opened.lock,
+        };
+        Ok((store, failure))
+    }
+
+    /// Writes what is left.
+    pub(crate) fn stop(self) {
+        self.writer.stop();
+    }
 }
 
 /// Makes the folder if it is missing, for its owner alone.

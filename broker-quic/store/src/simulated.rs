@@ -1,20 +1,21 @@
-//! A disk in memory that fails in every way that a disk may fail.
+//! A disk in memory that fails in every way that a disk may fail: to try out what is written to one.
 
 use std::collections::BTreeMap;
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
-use crate::store::disk::{Disk, Extent};
+use crate::disk::{Disk, Extent};
 
 const SECTOR: usize = 512;
 
-pub(super) fn size(number: u64) -> usize {
+pub(crate) fn size(number: u64) -> usize {
     usize::try_from(number).expect("small")
 }
 
 /// Numbers that are the same each time (SplitMix64).
-pub(super) struct Random(pub(super) u64);
+#[derive(Debug)]
+pub struct Random(pub u64);
 
 impl Random {
     fn next(&mut self) -> u64 {
@@ -25,7 +26,8 @@ impl Random {
         z ^ (z >> 31)
     }
 
-    pub(super) fn below(&mut self, bound: u64) -> u64 {
+    /// A number below `bound`.
+    pub fn below(&mut self, bound: u64) -> u64 {
         self.next() % bound
     }
 }
@@ -67,8 +69,10 @@ impl FileState {
 
 /// What one call of the disk does wrong.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Fault {
+pub enum Fault {
+    /// It fails, and nothing has happened.
     Fails(io::ErrorKind),
+    /// It writes half of what it was given.
     Short,
     /// From this call on nothing happens any more: the power is gone.
     PowerCut,
@@ -108,11 +112,12 @@ impl State {
 
 /// A disk in memory that knows what is durable.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Simulated(Arc<Mutex<State>>);
+pub struct Simulated(Arc<Mutex<State>>);
 
 impl Simulated {
     /// A disk that holds these files.
-    pub(super) fn holding(files: &[(&str, &[u8])]) -> Self {
+    #[must_use]
+    pub fn holding(files: &[(&str, &[u8])]) -> Self {
         let disk = Self::default();
         for (name, bytes) in files {
             let file = disk.open(name).expect("nothing fails yet");
@@ -125,7 +130,9 @@ impl Simulated {
         self.0.lock().expect("no test panics while it holds this")
     }
 
-    pub(super) fn failing(&self, at: u64, fault: Fault) -> Self {
+    /// The same disk, whose call number `at` from now on goes wrong.
+    #[must_use]
+    pub fn failing(&self, at: u64, fault: Fault) -> Self {
         let mut state = self.state().clone();
         state.calls = 0;
         state.fault = Some((at, fault));
@@ -133,16 +140,17 @@ impl Simulated {
     }
 
     /// From now on nothing can be written to it.
-    pub(super) fn fill(&self) {
+    pub fn fill(&self) {
         self.state().is_full = true;
     }
 
-    pub(super) fn make_room(&self) {
+    /// From now on it can be written to again.
+    pub fn make_room(&self) {
         self.state().is_full = false;
     }
 
     /// Returns when two more writes have failed because it is full, so that whoever writes has left it alone in between.
-    pub(super) fn refuses_twice(&self) {
+    pub fn refuses_twice(&self) {
         let before = self.state().refusals;
         let patience = Instant::now() + Duration::from_secs(20);
         while self.state().refusals < before + 2 {
@@ -152,7 +160,8 @@ impl Simulated {
     }
 
     /// What is there after the power was gone: all that is durable, and any of the rest, sector by sector.
-    pub(super) fn after_power_cut(&self, random: &mut Random) -> Self {
+    #[must_use]
+    pub fn after_power_cut(&self, random: &mut Random) -> Self {
         let before = self.state().clone();
         let mut state = State::default();
         let names = if random.below(2) == 0 {
@@ -188,14 +197,16 @@ impl Simulated {
     }
 
     /// What is there when the process was killed: all that it wrote.
-    pub(super) fn after_kill(&self) -> Self {
+    #[must_use]
+    pub fn after_kill(&self) -> Self {
         let mut state = self.state().clone();
         (state.calls, state.fault, state.is_dead) = (0, None, false);
         Self(Arc::new(Mutex::new(state)))
     }
 
     /// The same disk with one file changed.
-    pub(super) fn with(&self, name: &str, change: impl FnOnce(&mut Vec<u8>)) -> Self {
+    #[must_use]
+    pub fn with(&self, name: &str, change: impl FnOnce(&mut Vec<u8>)) -> Self {
         let mut state = self.state().clone();
         let index = state.names[name];
         let mut bytes = state.files[index].now();
@@ -208,12 +219,15 @@ impl Simulated {
         Self(Arc::new(Mutex::new(state)))
     }
 
-    /// How many calls have changed something since the last of the methods above.
-    pub(super) fn calls(&self) -> u64 {
+    /// How many calls have changed something since the disk was made.
+    #[must_use]
+    pub fn calls(&self) -> u64 {
         self.state().calls
     }
 
-    pub(super) fn length(&self, name: &str) -> usize {
+    /// How long a file is, in bytes.
+    #[must_use]
+    pub fn length(&self, name: &str) -> usize {
         let state = self.state();
         state.files[state.names[name]].now().len()
     }

@@ -1,19 +1,15 @@
 //! The thread that writes.
 
-use std::fs::File;
 use std::io;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::task::{Wake, Waker};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use quince_core::{Batch, Hub, Image, Record};
-use tokio::sync::oneshot;
+use quince_core::{Batch, Hub, Image, Record, Time};
 use tracing::{error, info, warn};
 
-use super::log::Log;
-use super::{Durable, Opened};
-use crate::driver::Clock;
+use crate::log::Log;
 
 /// How long a full disk is left alone before the next attempt.
 const NEXT_ATTEMPT: Duration = Duration::from_millis(if cfg!(test) { 1 } else { 500 });
@@ -76,58 +72,54 @@ impl Wake for Bell {
 
 /// The running thread; it ends with [`Writer::stop`].
 #[derive(Debug)]
-pub(crate) struct Writer {
+pub struct Writer {
     bell: Arc<Bell>,
     thread: JoinHandle<()>,
 }
 
 impl Writer {
-    /// Starts to write the records of `hub`. The receiver hears why the thread has given up, if it does: nothing that is not
+    /// Starts to write the records of `hub` behind those of `log`, which come to `image`.
+    ///
+    /// Without an `interval` something is acknowledged when it is durable; with one, when it is written, and at most that much later
+    /// it is durable. `now` is the core's time. `failed` hears why the thread has given up, if it does: nothing that is not
     /// durable by then is ever acknowledged.
-    pub(crate) fn start(
-        opened: Opened,
+    ///
+    /// # Errors
+    /// When the system gives no thread.
+    pub fn start(
+        log: Log,
+        image: Image,
+        interval: Option<Duration>,
         hub: Arc<Hub>,
-        clock: Clock,
-    ) -> io::Result<(Self, oneshot::Receiver<io::Error>)> {
+        now: impl Fn() -> Time + Send + 'static,
+        failed: impl FnOnce(io::Error) + Send + 'static,
+    ) -> io::Result<Self> {
         let bell = Arc::new(Bell::default());
         hub.set_record_waker(&Waker::from(Arc::clone(&bell)));
         // What recovery itself has changed.
         bell.change(|signals| signals.rung = true);
-        let (failed, failure) = oneshot::channel();
-        let Opened {
-            log,
-            image,
-            durable,
-            lock,
-            ..
-        } = opened;
         let mut writing = Writing {
             log,
             image,
             hub,
-            clock,
-            interval: match durable {
-                Durable::Batch(interval) => Some(interval),
-                Durable::Sync | Durable::Memory => None,
-            },
+            now,
+            interval,
             unsynced: None,
             bell: Arc::clone(&bell),
-            _lock: lock,
         };
         let thread = thread::Builder::new()
             .name("store".to_owned())
             .spawn(move || {
                 if let Err(error) = writing.run() {
                     error!("the store has failed, nothing more is acknowledged: {error}");
-                    // Nobody may be left to hear it.
-                    let _ = failed.send(error);
+                    failed(error);
                 }
             })?;
-        Ok((Self { bell, thread }, failure))
+        Ok(Self { bell, thread })
     }
 
     /// Writes what is left, and ends the thread.
-    pub(crate) fn stop(self) {
+    pub fn stop(self) {
         self.bell.change(|signals| signals.stop = true);
         if self.thread.join().is_err() {
             error!("the store's thread has panicked");
@@ -135,20 +127,19 @@ impl Writer {
     }
 }
 
-struct Writing {
+struct Writing<N> {
     log: Log,
     image: Image,
     hub: Arc<Hub>,
-    clock: Clock,
+    now: N,
     /// How long what is written may wait for its sync; none at all without one.
     interval: Option<Duration>,
     /// Since when something waits.
     unsynced: Option<Instant>,
     bell: Arc<Bell>,
-    _lock: File,
 }
 
-impl Writing {
+impl<N: Fn() -> Time> Writing<N> {
     fn run(&mut self) -> io::Result<()> {
         loop {
             let timeout = self
@@ -185,7 +176,7 @@ impl Writing {
         }
         self.hub.durable_up_to(batch.end);
         if self.log.is_long() {
-            let now = self.clock.now();
+            let now = (self.now)();
             self.image.sweep(now);
             match self.log.compact(&self.image, now) {
                 Ok(()) => self.unsynced = None,
@@ -198,7 +189,7 @@ impl Writing {
     }
 
     fn append(&mut self, records: &[Record]) -> io::Result<()> {
-        self.until_there_is_room(|writing| writing.log.append(records, writing.clock.now()))
+        self.until_there_is_room(|writing| writing.log.append(records, (writing.now)()))
     }
 
     /// Makes what was appended durable.
@@ -209,7 +200,7 @@ impl Writing {
         match self.log.sync() {
             Err(error) if is_full(&error) => {
                 self.until_there_is_room(|writing| {
-                    writing.log.compact(&writing.image, writing.clock.now())
+                    writing.log.compact(&writing.image, (writing.now)())
                 })?;
                 // What waits for a sync only was acknowledged before: this ends the refusals.
                 self.hub.durable_up_to(self.image.position());

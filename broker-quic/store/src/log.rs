@@ -12,8 +12,8 @@ use std::io;
 
 use quince_core::{Image, Position, Record, Time};
 
-use super::disk::{Disk, Extent, write_all};
-use super::frame::{
+use crate::disk::{Disk, Extent, write_all};
+use crate::frame::{
     Frame, HEADER, HEADER_COPY, Kind, MAGIC, Mark, Slot, header, is_of_another_version, read_header,
 };
 
@@ -30,22 +30,28 @@ const BASE_FRAME: usize = 256 * 1024;
 
 /// What is done about a store that has lost something.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Loss {
+pub enum Loss {
+    /// It is not opened.
     Refuse,
+    /// What is left is opened; the damaged log stays beside it.
     Accept,
 }
 
 /// Why a store cannot be opened.
 #[derive(Debug)]
-pub(super) enum LogError {
+pub enum LogError {
+    /// What failed, and why.
     Io(&'static str, io::Error),
     /// It begins with something else.
     Format,
-    /// It lacks records that were durable: how many are gone for certain.
+    /// It lacks records that were durable.
     Lost {
+        /// What is gone for certain.
         what: String,
     },
 }
+
+impl std::error::Error for LogError {}
 
 impl fmt::Display for LogError {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -69,23 +75,26 @@ fn failed(what: &'static str) -> impl FnOnce(io::Error) -> LogError {
 
 /// What was found when a log was read.
 #[derive(Debug)]
-pub(super) struct Found {
-    pub(super) image: Image,
+pub struct Found {
+    /// What the records come to.
+    pub image: Image,
     /// When the last frame was written.
-    pub(super) time: Time,
+    pub time: Time,
     salt: u64,
     /// Where the next frame goes.
     end: u64,
     /// Bytes of the state that the log begins with.
     base: u64,
     /// What is gone, if anything is.
-    pub(super) lost: Option<String>,
+    pub lost: Option<String>,
     mark: Option<Mark>,
 }
 
-/// See the module.
+/// A log that is open to write.
+///
+/// Files: `log`, `watermark`, `log.new` while it begins anew, `log.damaged` where a loss was accepted.
 #[derive(Debug)]
-pub(crate) struct Log {
+pub struct Log {
     disk: Box<dyn Disk>,
     log: Box<dyn Extent>,
     watermark: Box<dyn Extent>,
@@ -104,7 +113,10 @@ pub(crate) struct Log {
 
 impl Log {
     /// Reads a log without changing anything; `None` when there is none. `empty` is the image to start from.
-    pub(super) fn inspect(disk: &dyn Disk, empty: Image) -> Outcome<Option<Found>> {
+    ///
+    /// # Errors
+    /// When it cannot be read at all. What it lacks beyond that is told in [`Found::lost`].
+    pub fn inspect(disk: &dyn Disk, empty: Image) -> Outcome<Option<Found>> {
         let names = disk.names().map_err(failed("list the folder"))?;
         let has = |name: &str| names.iter().any(|known| known == name);
         let has_watermark = has(WATERMARK);
@@ -143,8 +155,11 @@ impl Log {
         Ok(Some(reading.found(mark)))
     }
 
-    /// Opens the log, or makes one.
-    pub(super) fn open(
+    /// Opens the log, or makes one under a random `salt`; gives what its records come to and when the last one was written.
+    ///
+    /// # Errors
+    /// When the disk fails, or something is gone and that is not accepted.
+    pub fn open(
         disk: Box<dyn Disk>,
         empty: Image,
         loss: Loss,
@@ -236,15 +251,18 @@ impl Log {
         Ok(log)
     }
 
-    #[cfg(test)]
-    pub(super) fn compact_above(mut self, bytes: u64) -> Self {
+    /// How large the log may be before it is looked at whether it should begin anew, in bytes; 16 MiB where nobody says otherwise.
+    #[must_use]
+    pub fn compact_above(mut self, bytes: u64) -> Self {
         self.compact_above = bytes;
         self
     }
 
-    /// Writes records behind the last one. They are durable after [`Log::sync`]. After an error nothing of them counts, and the
-    /// same may be tried again.
-    pub(super) fn append(&mut self, records: &[Record], time: Time) -> io::Result<()> {
+    /// Writes records behind the last one. They are durable after [`Log::sync`].
+    ///
+    /// # Errors
+    /// Nothing of them counts then, and the same may be tried again.
+    pub fn append(&mut self, records: &[Record], time: Time) -> io::Result<()> {
         let mut encoded = Vec::new();
         records
             .iter()
@@ -269,8 +287,11 @@ impl Log {
         Ok(())
     }
 
-    /// Returns when all that was appended is durable. After an error nobody knows what is: the log must not be used again.
-    pub(super) fn sync(&mut self) -> io::Result<()> {
+    /// Returns when all that was appended is durable.
+    ///
+    /// # Errors
+    /// Nobody knows what is durable then: the log must not be used again.
+    pub fn sync(&mut self) -> io::Result<()> {
         self.log.sync()?;
         self.sync_name()?;
         self.mark()
@@ -306,13 +327,16 @@ impl Log {
     }
 
     /// Whether the log has grown enough to begin anew.
-    pub(super) fn is_long(&self) -> bool {
+    #[must_use]
+    pub fn is_long(&self) -> bool {
         self.end > self.compact_above.max(self.base.saturating_mul(2))
     }
 
-    /// Begins the log anew with `image`, which is what all that was appended comes to; it is durable then. After an error that says that the
-    /// disk is full the log goes on as it was, after any other it must not be used again.
-    pub(super) fn compact(&mut self, image: &Image, time: Time) -> io::Result<()> {
+    /// Begins the log anew with `image`, which is what all that was appended comes to; it is durable then.
+    ///
+    /// # Errors
+    /// Where it says that the disk is full the log goes on as it was, after any other it must not be used again.
+    pub fn compact(&mut self, image: &Image, time: Time) -> io::Result<()> {
         let (log, end) =
             write_base(&*self.disk, image, self.salt, time).map_err(|error| match error {
                 LogError::Io(_, error) => error,

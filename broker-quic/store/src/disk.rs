@@ -7,8 +7,8 @@ use std::io::{self, Seek, SeekFrom, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
-/// A folder. Names are plain file names.
-pub(super) trait Disk: fmt::Debug + Send {
+/// A folder. Names are plain file names; errors are those of the system.
+pub trait Disk: fmt::Debug + Send {
     /// The names in it.
     fn names(&self) -> io::Result<Vec<String>>;
     /// Everything in a file.
@@ -22,7 +22,7 @@ pub(super) trait Disk: fmt::Debug + Send {
 }
 
 /// An open file.
-pub(super) trait Extent: fmt::Debug + Send {
+pub trait Extent: fmt::Debug + Send {
     /// Writes some of `bytes`, at least one; returns how many.
     fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<usize>;
     /// Cuts it off.
@@ -32,7 +32,7 @@ pub(super) trait Extent: fmt::Debug + Send {
 }
 
 /// Writes all of `bytes`.
-pub(super) fn write_all(extent: &dyn Extent, mut bytes: &[u8], mut offset: u64) -> io::Result<()> {
+pub(crate) fn write_all(extent: &dyn Extent, mut bytes: &[u8], mut offset: u64) -> io::Result<()> {
     while !bytes.is_empty() {
         match extent.write_at(bytes, offset) {
             Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
@@ -48,7 +48,10 @@ pub(super) fn write_all(extent: &dyn Extent, mut bytes: &[u8], mut offset: u64) 
 }
 
 /// Returns when all names in a folder are durable. Only Unix can be asked for that; other systems journal them.
-pub(crate) fn sync_names(folder: &Path) -> io::Result<()> {
+///
+/// # Errors
+/// Those of the system.
+pub fn sync_names(folder: &Path) -> io::Result<()> {
     if cfg!(unix) {
         fs::File::open(folder)?.sync_all()?;
     }
@@ -56,7 +59,8 @@ pub(crate) fn sync_names(folder: &Path) -> io::Result<()> {
 }
 
 /// Opens a file to write, or makes it for its owner alone.
-pub(super) fn private() -> OpenOptions {
+#[must_use]
+pub fn private() -> OpenOptions {
     let mut options = OpenOptions::new();
     options.write(true).create(true);
     #[cfg(unix)]
@@ -66,7 +70,7 @@ pub(super) fn private() -> OpenOptions {
 
 /// A folder of the system. What is made in it is its owner's alone.
 #[derive(Clone, Debug)]
-pub(super) struct Folder(pub(super) PathBuf);
+pub struct Folder(pub PathBuf);
 
 impl Disk for Folder {
     fn names(&self) -> io::Result<Vec<String>> {
