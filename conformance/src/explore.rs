@@ -1,6 +1,5 @@
 //! Exploration: programs that nobody wrote, played on any broker and judged by the model; what fails is made short.
 
-mod abilities;
 pub mod arguments;
 mod expedition;
 mod failure;
@@ -13,7 +12,6 @@ mod random;
 mod shrink;
 mod stage;
 
-pub use self::abilities::ask;
 pub use self::expedition::{Expedition, Report};
 pub use self::failure::Failure;
 pub use self::file::{read, write};

@@ -7,7 +7,7 @@ use quince_codec::Version;
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 use crate::{
-    player::{message::Message, unique_prefix},
+    player::{Capabilities, message::Message, unique_prefix},
     scenario::{expression::Value, field::PacketName, malformed::fixed_header},
     target::Credentials,
 };
@@ -22,6 +22,8 @@ const PAUSE: Duration = Duration::from_millis(200);
 const NAME: Duration = Duration::from_secs(1);
 /// Where brokers tell their name, by custom.
 const NAME_TOPIC: &str = "$SYS/broker/version";
+
+const NO_ANSWER: &str = "no answer";
 
 /// Nothing answered CONNECT.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -60,11 +62,11 @@ pub async fn wait_for_answer(
             break;
         }
         attempts += 1;
-        let patience = deadline.min(Instant::now() + ATTEMPT);
-        match timeout_at(patience, connect(dialer, endpoint, *version, credentials)).await {
+        let asking = ask(dialer, endpoint, *version, credentials);
+        match timeout_at(deadline, asking).await {
             Ok(Ok(answered)) => return Ok(answered),
             Ok(Err(words)) => reason = words,
-            Err(_) => reason = "no answer".to_owned(),
+            Err(_) => reason = NO_ANSWER.to_owned(),
         }
         sleep(PAUSE.min(deadline.saturating_duration_since(Instant::now()))).await;
     }
@@ -76,11 +78,29 @@ pub async fn wait_for_answer(
     })
 }
 
+/// Sends CONNECT once, in that version, and returns the connection that was answered within a few seconds.
+///
+/// # Errors
+/// In words, what happened instead of an answer.
+pub async fn ask(
+    dialer: &Dialer,
+    endpoint: &Endpoint,
+    version: Version,
+    credentials: Option<&Credentials>,
+) -> Result<Answered, String> {
+    match timeout(ATTEMPT, connect(dialer, endpoint, version, credentials)).await {
+        Ok(asked) => asked,
+        Err(_) => Err(NO_ANSWER.to_owned()),
+    }
+}
+
 /// A connection whose CONNECT was answered.
 #[derive(Debug)]
 pub struct Answered {
     transport: Transport,
     version: Version,
+    /// The CONNACK as it came.
+    connack: Vec<u8>,
     incoming: Vec<u8>,
 }
 
@@ -97,6 +117,7 @@ async fn connect(
     let mut answered = Answered {
         transport,
         version,
+        connack: Vec::new(),
         incoming: Vec::new(),
     };
     let mut connect = Message::bare(PacketName::Connect);
@@ -109,7 +130,10 @@ async fn connect(
     }
     answered.send(&connect).await?;
     match answered.next_packet().await {
-        Ok(packet) if packet[0] >> 4 == 2 => Ok(answered),
+        Ok(packet) if packet[0] >> 4 == 2 => {
+            answered.connack = packet;
+            Ok(answered)
+        }
         Ok(packet) => Err(format!(
             "it answers with a packet that begins with 0x{:02x}",
             packet[0]
@@ -119,6 +143,12 @@ async fn connect(
 }
 
 impl Answered {
+    /// What the target can do, as its CONNACK says; `None` if that lets nobody in.
+    pub fn capabilities(&self) -> Option<Capabilities> {
+        let connack = Message::decode(&self.connack, self.version).ok()?;
+        (connack.number("code") == Some(0)).then(|| Capabilities::from_connack(&connack))
+    }
+
     /// What the target says of itself, empty if nothing; ends the connection.
     pub async fn name(mut self) -> String {
         let name = timeout(NAME, self.ask_name()).await.ok().flatten();

@@ -25,7 +25,6 @@ use crate::{
         self, Expedition, Explored, Finding, Journal, SocketStage, arguments::ExploreArguments,
         explore_seed,
     },
-    link::socket::SocketLink,
     preflight,
 };
 
@@ -136,7 +135,7 @@ fn explore_broker(
             .map_err(|silent| no_verdict(silent.to_string()))?;
         answered.end().await;
         let expedition = begin(arguments, &endpoint.to_string())?;
-        let (stage, versions) = ask(versions, &dialer, endpoint).await?;
+        let (stage, versions) = ask(&versions, &dialer, endpoint).await?;
         let began = Instant::now();
         explore_sockets(arguments, &stage, &versions, &expedition, &stop).await?;
         dialer.wait_idle().await;
@@ -146,31 +145,16 @@ fn explore_broker(
 
 /// What the broker lets in and can do.
 async fn ask(
-    versions: Vec<Version>,
+    versions: &[Version],
     dialer: &Arc<Dialer>,
     endpoint: &Endpoint,
 ) -> Result<(SocketStage, Vec<Version>), Failure> {
-    let mut link = SocketLink::new(Arc::clone(dialer), endpoint.clone());
-    let mut abilities = None;
-    let mut served = Vec::new();
-    for version in versions {
-        if let Some(told) = explore::ask(&mut link, version).await {
-            served.push(version);
-            // What only version 5.0 tells holds for the others as well.
-            abilities = Some(told);
-        }
-    }
-    let abilities = abilities.ok_or_else(|| {
+    let asked = SocketStage::ask(Arc::clone(dialer), endpoint.clone(), versions).await;
+    asked.ok_or_else(|| {
         no_verdict(format!(
             "{endpoint} lets nobody in without credentials, in any of these versions"
         ))
-    })?;
-    let stage = SocketStage {
-        dialer: Arc::clone(dialer),
-        endpoint: endpoint.clone(),
-        abilities,
-    };
-    Ok((stage, served))
+    })
 }
 
 async fn explore_sockets(

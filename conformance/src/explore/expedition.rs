@@ -185,11 +185,9 @@ impl Expedition {
 mod tests {
     use quince_codec::Version;
 
-    use super::super::{
-        hunt::Finding,
-        program::{Abilities, Program},
-    };
+    use super::super::{hunt::Finding, program::Program};
     use super::*;
+    use crate::player::Capabilities;
 
     const LONG: Duration = Duration::from_secs(600);
 
@@ -199,7 +197,7 @@ mod tests {
 
     fn finding(seed: u64) -> Box<Finding> {
         Box::new(Finding {
-            program: Program::generate(seed, &[Version::V5_0], Abilities::default()),
+            program: Program::generate(seed, &[Version::V5_0], Capabilities::default()),
             failure: failure(),
             transcript: Vec::new(),
         })

@@ -231,13 +231,13 @@ fn qos(node: &KdlNode, name: &str) -> Result<QoS, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::explore::program::Abilities;
+    use crate::player::Capabilities;
 
     #[test]
     fn what_is_written_is_read_again() {
         for seed in 0..300 {
             let versions = [Version::V5_0, Version::V3_1_1];
-            let program = Program::generate(seed, &versions, Abilities::default());
+            let program = Program::generate(seed, &versions, Capabilities::default());
             let text = write(&program, "Will at event 7\nsecond line");
             assert_eq!(read(&text), Ok(Some(program)), "{text}");
         }

@@ -43,7 +43,7 @@ pub async fn explore_seed(
     is_known: impl Fn(&Failure) -> bool,
     shrinks_until: Instant,
 ) -> Explored {
-    let program = Program::generate(seed, versions, stage.abilities());
+    let program = Program::generate(seed, versions, stage.capabilities());
     let played = stage.play(&program, Pace::Quick).await;
     let failure = match played.failure {
         None => return Explored::Clean,

@@ -6,6 +6,7 @@
 use quince_codec::{QoS, RetainHandling, Version};
 
 use super::random::Random;
+use crate::player::Capabilities;
 
 /// Topics, below the prefix of a run.
 pub(crate) const TOPICS: [&str; 4] = ["a", "a/b", "a/c", "c"];
@@ -131,40 +132,13 @@ pub enum Action {
     Settle,
 }
 
-/// What a broker says it can do, so that nothing else is asked of it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Abilities {
-    /// The highest QoS.
-    pub maximum_qos: QoS,
-    /// Retain Available.
-    pub retain: bool,
-    /// Shared Subscription Available.
-    pub shared: bool,
-    /// Wildcard Subscription Available.
-    pub wildcards: bool,
-    /// Subscription Identifiers Available.
-    pub identifiers: bool,
-}
-
-impl Default for Abilities {
-    fn default() -> Self {
-        Self {
-            maximum_qos: QoS::ExactlyOnce,
-            retain: true,
-            shared: true,
-            wildcards: true,
-            identifiers: true,
-        }
-    }
-}
-
 impl Program {
     /// The program of a seed, in some of these versions.
     ///
     /// # Panics
     /// If there is no version.
     #[must_use]
-    pub fn generate(seed: u64, versions: &[Version], abilities: Abilities) -> Self {
+    pub fn generate(seed: u64, versions: &[Version], capabilities: Capabilities) -> Self {
         let mut random = Random::new(seed);
         let count = random.pick(&[2, 3, 3, 4]);
         let clients: Vec<_> = (0..count).map(|_| random.pick(versions)).collect();
@@ -174,7 +148,7 @@ impl Program {
                 .map(|_| random.pick(&[0, 2, 300, 300, 300]))
                 .collect(),
             random,
-            abilities,
+            capabilities,
         };
         let mut actions: Vec<Action> = (0..count).map(|one| generator.connect(one)).collect();
         for _ in 0..generator.random.below(3) + 1 {
@@ -360,7 +334,7 @@ impl Action {
 
 struct Generator {
     random: Random,
-    abilities: Abilities,
+    capabilities: Capabilities,
     expiries: Vec<u32>,
 }
 
@@ -401,22 +375,23 @@ impl Generator {
 
     fn filter(&mut self) -> (String, bool) {
         let mut filter = self.random.pick(&FILTERS);
-        while !self.abilities.wildcards && filter.contains(['+', '#']) {
+        while !self.capabilities.wildcard_subscriptions && filter.contains(['+', '#']) {
             filter = self.random.pick(&FILTERS);
         }
-        let shared = self.abilities.shared && self.random.chance(20);
+        let shared = self.capabilities.shared_subscriptions && self.random.chance(20);
         (filter.to_owned(), shared)
     }
 
     fn qos(&mut self) -> QoS {
-        self.random.pick(&QOS).min(self.abilities.maximum_qos)
+        let most = usize::try_from(self.capabilities.maximum_qos).unwrap_or(usize::MAX);
+        QOS[self.random.below(QOS.len()).min(most)]
     }
 
     fn connect(&mut self, client: usize) -> Action {
         let will = self.random.chance(30).then(|| WillPlan {
             topic: self.topic(),
             qos: self.qos(),
-            retain: self.abilities.retain && self.random.chance(20),
+            retain: self.capabilities.retain && self.random.chance(20),
             delay: self.random.pick(&[0, 0, 1, 5]),
         });
         Action::Connect {
@@ -429,7 +404,7 @@ impl Generator {
     }
 
     fn publish(&mut self, client: usize) -> Action {
-        let retain = self.abilities.retain && self.random.chance(35);
+        let retain = self.capabilities.retain && self.random.chance(35);
         Action::Publish {
             client,
             topic: self.topic(),
@@ -456,7 +431,7 @@ impl Generator {
             no_local: !shared && self.random.chance(20),
             as_published: self.random.chance(30),
             handling: self.random.pick(&handlings),
-            identifier: (self.abilities.identifiers && self.random.chance(30))
+            identifier: (self.capabilities.subscription_identifiers && self.random.chance(30))
                 .then(|| self.random.pick(&[1, 2, 300])),
         }
     }
@@ -467,13 +442,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_seed_is_one_program_and_abilities_bound_it() {
-        let few = Abilities {
-            maximum_qos: QoS::AtLeastOnce,
+    fn a_seed_is_one_program_and_capabilities_bound_it() {
+        let few = Capabilities {
+            maximum_qos: 1,
             retain: false,
-            shared: false,
-            wildcards: false,
-            identifiers: false,
+            shared_subscriptions: false,
+            wildcard_subscriptions: false,
+            subscription_identifiers: false,
+            ..Capabilities::default()
         };
         for seed in 0..200 {
             let program = Program::generate(seed, &[Version::V5_0], few);

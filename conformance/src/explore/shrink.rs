@@ -89,9 +89,10 @@ mod tests {
 
     use quince_codec::{QoS, Version};
 
-    use super::super::{play::Played, program::Abilities, stage::Pace};
+    use super::super::{play::Played, stage::Pace};
     use super::*;
     use crate::link::run_without_waiting;
+    use crate::player::Capabilities;
 
     /// Fails where somebody publishes at QoS 2 behind a subscription.
     struct Fragile;
@@ -126,8 +127,8 @@ mod tests {
             programs.iter().map(fails).collect()
         }
 
-        fn abilities(&self) -> Abilities {
-            Abilities::default()
+        fn capabilities(&self) -> Capabilities {
+            Capabilities::default()
         }
     }
 
@@ -135,7 +136,7 @@ mod tests {
     fn what_is_needed_stays_and_nothing_else() {
         let mut shrunk = 0;
         for seed in 0..200 {
-            let program = Program::generate(seed, &[Version::V5_0], Abilities::default());
+            let program = Program::generate(seed, &[Version::V5_0], Capabilities::default());
             if !fails(&program) {
                 continue;
             }

@@ -3,13 +3,15 @@
 use std::sync::Arc;
 
 use quince_client::{Dialer, Endpoint};
+use quince_codec::Version;
 use tokio::task::JoinSet;
 
 use super::failure::Failure;
 use super::play::{Played, Setting, play};
-use super::program::{Abilities, Program};
+use super::program::Program;
 use crate::link::socket::SocketLink;
-use crate::player::unique_prefix;
+use crate::player::{Capabilities, unique_prefix};
+use crate::preflight;
 
 /// How much time a play gives the broker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,7 +49,7 @@ pub trait Stage {
     async fn alike(&self, programs: Vec<Program>, failure: &Failure) -> Vec<bool>;
 
     /// What the broker says it can do.
-    fn abilities(&self) -> Abilities;
+    fn capabilities(&self) -> Capabilities;
 }
 
 /// A broker behind a URL.
@@ -57,8 +59,39 @@ pub struct SocketStage {
     pub dialer: Arc<Dialer>,
     /// Where.
     pub endpoint: Endpoint,
-    /// See [`Stage::abilities`].
-    pub abilities: Abilities,
+    /// See [`Stage::capabilities`].
+    pub capabilities: Capabilities,
+}
+
+impl SocketStage {
+    /// Asks a broker what it can do; and in which of these versions it lets anybody in. `None` if in none.
+    pub async fn ask(
+        dialer: Arc<Dialer>,
+        endpoint: Endpoint,
+        versions: &[Version],
+    ) -> Option<(Self, Vec<Version>)> {
+        let mut capabilities = None;
+        let mut served = Vec::new();
+        for version in versions {
+            let Ok(answered) = preflight::ask(&dialer, &endpoint, *version, None).await else {
+                continue;
+            };
+            if let Some(told) = answered.capabilities() {
+                served.push(*version);
+                // Only version 5.0 tells anything; it holds for clients of the others as well.
+                if *version == Version::V5_0 || capabilities.is_none() {
+                    capabilities = Some(told);
+                }
+            }
+            answered.end().await;
+        }
+        let stage = Self {
+            dialer,
+            endpoint,
+            capabilities: capabilities?,
+        };
+        Some((stage, served))
+    }
 }
 
 /// How many candidates of one shrinking are played at once.
@@ -95,8 +128,8 @@ impl Stage for SocketStage {
         }
     }
 
-    fn abilities(&self) -> Abilities {
-        self.abilities
+    fn capabilities(&self) -> Capabilities {
+        self.capabilities
     }
 }
 
@@ -121,7 +154,7 @@ impl Stage for CoreStage {
         alike
     }
 
-    fn abilities(&self) -> Abilities {
-        Abilities::default()
+    fn capabilities(&self) -> Capabilities {
+        Capabilities::default()
     }
 }

@@ -3,7 +3,7 @@
 use super::message::Message;
 use crate::{
     link::Medium,
-    scenario::{Scenario, model::Needs},
+    scenario::{Scenario, field::PacketName, model::Needs},
 };
 
 /// What the CONNACK of MQTT 5.0 says about the server. What it does not say has the default of the specification.
@@ -29,6 +29,13 @@ pub struct Capabilities {
     pub receive_maximum: u64,
     /// Maximum Packet Size.
     pub maximum_packet_size: u64,
+}
+
+impl Default for Capabilities {
+    /// Those of a server whose CONNACK says nothing.
+    fn default() -> Self {
+        Self::from_connack(&Message::bare(PacketName::ConnAck))
+    }
 }
 
 impl Capabilities {

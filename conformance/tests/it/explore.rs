@@ -11,10 +11,14 @@ use std::{
         atomic::{AtomicUsize, Ordering},
     },
     thread,
+    time::Duration,
 };
 
-use quince_codec::Framer;
-use quince_conformance::{catalogue::Catalogue, embedded::EmbeddedBroker, explore};
+use quince_client::{Dialer, Endpoint, Trust};
+use quince_codec::{Framer, Version};
+use quince_conformance::{
+    catalogue::Catalogue, embedded::EmbeddedBroker, explore, explore::SocketStage,
+};
 use quince_model::Rule;
 use tokio::runtime::Runtime;
 
@@ -104,6 +108,39 @@ fn pass_back(mut broker: TcpStream, mut client: TcpStream, spoil: Spoil) {
         }
     }
     let _ = client.shutdown(Shutdown::Both);
+}
+
+/// Answers CONNECT, and says that its Maximum QoS is 1 where it can say so.
+fn one_that_serves_qos_1() -> Endpoint {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("bound");
+    let address = listener.local_addr().expect("an address");
+    thread::spawn(move || {
+        for mut client in listener.incoming().flatten() {
+            let mut connect = [0; 1000];
+            let length = client.read(&mut connect).expect("CONNECT");
+            // Behind the first byte, one of length and the name of the protocol.
+            let connack: &[u8] = match connect[..length].get(8) {
+                Some(5) => &[0x20, 5, 0, 0, 2, 0x24, 1],
+                _ => &[0x20, 2, 0, 0],
+            };
+            client.write_all(connack).expect("written");
+        }
+    });
+    Endpoint::parse(&format!("mqtt://{address}")).expect("a URL")
+}
+
+#[test]
+fn what_version_5_tells_holds_whichever_version_is_asked_last() {
+    let endpoint = one_that_serves_qos_1();
+    let runtime = Runtime::new().expect("a runtime");
+    let (five, three) = (Version::V5_0, Version::V3_1_1);
+    for (versions, most) in [(&[five, three][..], 1), (&[three, five], 1), (&[three], 2)] {
+        let dialer = Arc::new(Dialer::new(Trust::System, Duration::from_secs(5)));
+        let asked = SocketStage::ask(dialer, endpoint.clone(), versions);
+        let (stage, served) = runtime.block_on(asked).expect("it lets everybody in");
+        assert_eq!(served, versions);
+        assert_eq!(stage.capabilities.maximum_qos, most, "{versions:?}");
+    }
 }
 
 #[test]

@@ -40,7 +40,7 @@ pub(in crate::commands) fn replay(
     for endpoint in &arguments.urls {
         let dialer = dialer(arguments.insecure);
         let played = in_runtime(async |_| {
-            let (stage, _) = ask(program.versions(), &dialer, endpoint).await?;
+            let (stage, _) = ask(&program.versions(), &dialer, endpoint).await?;
             let played = stage.play(program, Pace::Patient).await;
             Arc::clone(&dialer).wait_idle().await;
             Ok::<_, Failure>(played)
