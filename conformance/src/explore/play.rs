@@ -13,7 +13,7 @@ use quince_codec::{
 use quince_model::{Bounds, End, Judge, Rule, Violation};
 
 use super::failure::Failure;
-use super::program::{Action, Program, WillPlan};
+use super::program::{Action, Program, PublishPlan, SubscribePlan, WillPlan};
 use crate::link::{Link, LinkId};
 use crate::player::message::Message;
 
@@ -182,8 +182,8 @@ impl<L: Link> Play<'_, L> {
                 };
                 self.connect(*client, *clean, asked, will.as_ref()).await
             }
-            Action::Publish { .. } => self.publish(action).await,
-            Action::Subscribe { .. } => self.subscribe(action).await,
+            Action::Publish { client, plan } => self.publish(*client, plan).await,
+            Action::Subscribe { client, plan } => self.subscribe(*client, plan).await,
             Action::Unsubscribe {
                 client,
                 filter,
@@ -359,40 +359,29 @@ impl<L: Link> Play<'_, L> {
         Ok(())
     }
 
-    async fn publish(&mut self, action: &Action) -> Step {
-        let Action::Publish {
-            client,
-            topic,
-            qos,
-            retain,
-            empty,
-            expiry,
-        } = action
-        else {
+    async fn publish(&mut self, client: usize, plan: &PublishPlan) -> Step {
+        let Some(id) = self.usable(client) else {
             return Ok(());
         };
-        let Some(id) = self.usable(*client) else {
-            return Ok(());
-        };
-        let payload = if *empty {
+        let payload = if plan.empty {
             Vec::new()
         } else {
             self.fresh_payload('m')
         };
-        let device = &self.devices[*client];
+        let device = &self.devices[client];
         let full = device.outgoing.len() >= device.quota.min(20);
         let outgoing = Outgoing {
-            topic: self.below(topic, false),
+            topic: self.below(&plan.topic, false),
             payload,
-            qos: if full { QoS::AtMostOnce } else { *qos },
-            retain: *retain,
-            expiry: *expiry,
+            qos: if full { QoS::AtMostOnce } else { plan.qos },
+            retain: plan.retain,
+            expiry: plan.expiry,
             released: false,
             place: self.next_message,
         };
-        let packet_id = (outgoing.qos > QoS::AtMostOnce).then(|| self.packet_id(*client));
+        let packet_id = (outgoing.qos > QoS::AtMostOnce).then(|| self.packet_id(client));
         if let Some(packet_id) = packet_id {
-            let device = &mut self.devices[*client];
+            let device = &mut self.devices[client];
             device.outgoing.insert(packet_id.value(), outgoing.clone());
         }
         self.send_publish(id, packet_id, &outgoing, false).await
@@ -430,52 +419,32 @@ impl<L: Link> Play<'_, L> {
         self.send(id, &Packet::Publish(publish)).await
     }
 
-    async fn subscribe(&mut self, action: &Action) -> Step {
-        let Action::Subscribe {
-            client,
-            filter,
-            shared,
-            qos,
-            no_local,
-            as_published,
-            handling,
-            identifier,
-        } = action
-        else {
+    async fn subscribe(&mut self, client: usize, plan: &SubscribePlan) -> Step {
+        let Some(id) = self.usable(client) else {
             return Ok(());
         };
-        let Some(id) = self.usable(*client) else {
-            return Ok(());
-        };
-        let is_v5 = self.devices[*client].version == Version::V5_0;
-        if *shared && !is_v5 {
+        let is_v5 = self.devices[client].version == Version::V5_0;
+        if plan.shared && !is_v5 {
             // Version 3.1.1 knows none: it is an ordinary filter there, or an extension.
             return Ok(());
         }
         let options = if is_v5 {
-            SubscriptionOptions {
-                qos: *qos,
-                no_local: *no_local,
-                retain_as_published: *as_published,
-                retain_handling: *handling,
-            }
+            plan.options
         } else {
             SubscriptionOptions {
-                qos: *qos,
-                no_local: false,
-                retain_as_published: false,
-                retain_handling: quince_codec::RetainHandling::SendAtSubscribe,
+                qos: plan.options.qos,
+                ..SubscriptionOptions::default()
             }
         };
-        let filter = self.below(filter, *shared);
+        let filter = self.below(&plan.filter, plan.shared);
         let mut list = SubscriptionList::new();
         list.push(&filter, options);
         let mut properties = PropertyList::new();
-        if let Some(identifier) = identifier.filter(|_| is_v5) {
+        if let Some(identifier) = plan.identifier.filter(|_| is_v5) {
             properties.push(Property::SubscriptionIdentifier(identifier));
         }
-        let packet_id = self.packet_id(*client);
-        self.devices[*client].asking.insert(packet_id.value());
+        let packet_id = self.packet_id(client);
+        self.devices[client].asking.insert(packet_id.value());
         let subscribe = Subscribe {
             packet_id,
             properties: properties.as_properties(),

@@ -3,7 +3,7 @@
 //! An action that makes no sense when its turn comes (a publish without a connection) does nothing, so that
 //! shrinking is leaving out.
 
-use quince_codec::{QoS, RetainHandling, Version};
+use quince_codec::{QoS, RetainHandling, SubscriptionOptions, Version};
 
 use super::random::Random;
 use crate::player::Capabilities;
@@ -40,6 +40,34 @@ pub struct WillPlan {
     pub delay: u32,
 }
 
+/// What a message is to be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PublishPlan {
+    /// The topic, below the prefix.
+    pub topic: String,
+    /// The QoS.
+    pub qos: QoS,
+    /// RETAIN.
+    pub retain: bool,
+    /// Without a payload: removes what is retained.
+    pub empty: bool,
+    /// Message Expiry Interval in seconds, in version 5.0.
+    pub expiry: Option<u32>,
+}
+
+/// What is subscribed to, and how.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SubscribePlan {
+    /// The filter, below the prefix.
+    pub filter: String,
+    /// A member of a shared subscription.
+    pub shared: bool,
+    /// The options; version 3.1.1 has the QoS only.
+    pub options: SubscriptionOptions,
+    /// Subscription Identifier, in version 5.0.
+    pub identifier: Option<u32>,
+}
+
 /// One action of one client, by its place in [`Program::clients`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Action {
@@ -60,35 +88,15 @@ pub enum Action {
     Publish {
         /// Who.
         client: usize,
-        /// The topic, below the prefix.
-        topic: String,
-        /// The QoS.
-        qos: QoS,
-        /// RETAIN.
-        retain: bool,
-        /// Without a payload: removes what is retained.
-        empty: bool,
-        /// Message Expiry Interval in seconds, in version 5.0.
-        expiry: Option<u32>,
+        /// What.
+        plan: PublishPlan,
     },
     /// Subscribes to one filter.
     Subscribe {
         /// Who.
         client: usize,
-        /// The filter, below the prefix.
-        filter: String,
-        /// A member of a shared subscription.
-        shared: bool,
-        /// The QoS that is asked for.
-        qos: QoS,
-        /// No Local.
-        no_local: bool,
-        /// Retain As Published.
-        as_published: bool,
-        /// Retain Handling.
-        handling: RetainHandling,
-        /// Subscription Identifier.
-        identifier: Option<u32>,
+        /// To what.
+        plan: SubscribePlan,
     },
     /// Ends a subscription.
     Unsubscribe {
@@ -153,7 +161,8 @@ impl Program {
         let mut actions: Vec<Action> = (0..count).map(|one| generator.connect(one)).collect();
         for _ in 0..generator.random.below(3) + 1 {
             let client = generator.random.below(count);
-            actions.push(generator.subscribe(client));
+            let plan = generator.subscribe();
+            actions.push(Action::Subscribe { client, plan });
         }
         actions.push(Action::Settle);
         let length = 6 + generator.random.below(LONGEST - 6);
@@ -252,6 +261,14 @@ impl Action {
         }
     }
 
+    fn qos_mut(&mut self) -> Option<&mut QoS> {
+        match self {
+            Self::Publish { plan, .. } => Some(&mut plan.qos),
+            Self::Subscribe { plan, .. } => Some(&mut plan.options.qos),
+            _ => None,
+        }
+    }
+
     /// The same with one thing less to it, in every way there is.
     fn plainer(&self) -> Vec<Self> {
         let mut all = Vec::new();
@@ -284,43 +301,38 @@ impl Action {
             }
         });
         add(&|action| {
-            if let Self::Publish { retain, empty, .. } = action {
-                (*retain, *empty) = (false, false);
+            if let Self::Publish { plan, .. } = action {
+                (plan.retain, plan.empty) = (false, false);
             }
         });
         add(&|action| {
-            if let Self::Publish { expiry, .. } = action {
-                *expiry = None;
+            if let Self::Publish { plan, .. } = action {
+                plan.expiry = None;
             }
         });
         add(&|action| {
-            if let Self::Publish { qos, .. } | Self::Subscribe { qos, .. } = action {
+            if let Some(qos) = action.qos_mut() {
                 *qos = (*qos).min(QoS::AtLeastOnce);
             }
         });
         add(&|action| {
-            if let Self::Publish { qos, .. } | Self::Subscribe { qos, .. } = action {
+            if let Some(qos) = action.qos_mut() {
                 *qos = QoS::AtMostOnce;
             }
         });
         add(&|action| {
-            if let Self::Subscribe {
-                no_local,
-                as_published,
-                ..
-            } = action
-            {
-                (*no_local, *as_published) = (false, false);
+            if let Self::Subscribe { plan, .. } = action {
+                (plan.options.no_local, plan.options.retain_as_published) = (false, false);
             }
         });
         add(&|action| {
-            if let Self::Subscribe { identifier, .. } = action {
-                *identifier = None;
+            if let Self::Subscribe { plan, .. } = action {
+                plan.identifier = None;
             }
         });
         add(&|action| {
-            if let Self::Subscribe { handling, .. } = action {
-                *handling = RetainHandling::SendAtSubscribe;
+            if let Self::Subscribe { plan, .. } = action {
+                plan.options.retain_handling = RetainHandling::SendAtSubscribe;
             }
         });
         add(&|action| {
@@ -341,8 +353,14 @@ struct Generator {
 impl Generator {
     fn action(&mut self, client: usize) -> Action {
         match self.random.below(100) {
-            0..=36 => self.publish(client),
-            37..=52 => self.subscribe(client),
+            0..=36 => Action::Publish {
+                client,
+                plan: self.publish(),
+            },
+            37..=52 => Action::Subscribe {
+                client,
+                plan: self.subscribe(),
+            },
             53..=57 => {
                 let (filter, shared) = self.filter();
                 Action::Unsubscribe {
@@ -403,10 +421,9 @@ impl Generator {
         }
     }
 
-    fn publish(&mut self, client: usize) -> Action {
+    fn publish(&mut self) -> PublishPlan {
         let retain = self.capabilities.retain && self.random.chance(35);
-        Action::Publish {
-            client,
+        PublishPlan {
             topic: self.topic(),
             qos: self.qos(),
             retain,
@@ -415,7 +432,7 @@ impl Generator {
         }
     }
 
-    fn subscribe(&mut self, client: usize) -> Action {
+    fn subscribe(&mut self) -> SubscribePlan {
         let (filter, shared) = self.filter();
         let handlings = [
             RetainHandling::SendAtSubscribe,
@@ -423,14 +440,15 @@ impl Generator {
             RetainHandling::SendIfNew,
             RetainHandling::DoNotSend,
         ];
-        Action::Subscribe {
-            client,
+        SubscribePlan {
             filter,
             shared,
-            qos: self.qos(),
-            no_local: !shared && self.random.chance(20),
-            as_published: self.random.chance(30),
-            handling: self.random.pick(&handlings),
+            options: SubscriptionOptions {
+                qos: self.qos(),
+                no_local: !shared && self.random.chance(20),
+                retain_as_published: self.random.chance(30),
+                retain_handling: self.random.pick(&handlings),
+            },
             identifier: (self.capabilities.subscription_identifiers && self.random.chance(30))
                 .then(|| self.random.pick(&[1, 2, 300])),
         }
@@ -460,16 +478,13 @@ mod tests {
             );
             for action in &program.actions {
                 match action {
-                    Action::Publish { qos, retain, .. } => {
-                        assert!(*qos <= QoS::AtLeastOnce && !retain);
+                    Action::Publish { plan, .. } => {
+                        assert!(plan.qos <= QoS::AtLeastOnce && !plan.retain);
                     }
-                    Action::Subscribe {
-                        filter,
-                        shared,
-                        identifier,
-                        ..
-                    } => {
-                        assert!(!filter.contains(['+', '#']) && !shared && identifier.is_none());
+                    Action::Subscribe { plan, .. } => {
+                        assert!(plan.options.qos <= QoS::AtLeastOnce);
+                        assert!(!plan.filter.contains(['+', '#']));
+                        assert!(!plan.shared && plan.identifier.is_none());
                     }
                     _ => {}
                 }

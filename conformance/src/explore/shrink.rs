@@ -100,14 +100,9 @@ mod tests {
     fn fails(program: &Program) -> bool {
         let mut actions = program.actions.iter();
         actions.any(|action| matches!(action, Action::Subscribe { .. }))
-            && actions.any(|action| {
-                matches!(
-                    action,
-                    Action::Publish {
-                        qos: QoS::ExactlyOnce,
-                        ..
-                    }
-                )
+            && actions.any(|action| match action {
+                Action::Publish { plan, .. } => plan.qos == QoS::ExactlyOnce,
+                _ => false,
             })
     }
 
@@ -121,10 +116,6 @@ mod tests {
                 failure: fails(program).then(failure),
                 transcript: Vec::new(),
             }
-        }
-
-        async fn alike(&self, programs: Vec<Program>, _: &Failure) -> Vec<bool> {
-            programs.iter().map(fails).collect()
         }
 
         fn capabilities(&self) -> Capabilities {

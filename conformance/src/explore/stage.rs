@@ -46,7 +46,14 @@ pub trait Stage {
     async fn play(&self, program: &Program, pace: Pace) -> Played;
 
     /// Plays all of these, quickly; which of them fail like `failure`, in their order. A stage may play some of them at once.
-    async fn alike(&self, programs: Vec<Program>, failure: &Failure) -> Vec<bool>;
+    async fn alike(&self, programs: Vec<Program>, failure: &Failure) -> Vec<bool> {
+        let mut alike = Vec::new();
+        for program in programs {
+            let played = self.play(&program, Pace::Quick).await;
+            alike.push(played.failure.is_some_and(|other| other.is_like(failure)));
+        }
+        alike
+    }
 
     /// What the broker says it can do.
     fn capabilities(&self) -> Capabilities;
@@ -143,15 +150,6 @@ impl Stage for CoreStage {
     async fn play(&self, program: &Program, pace: Pace) -> Played {
         let mut link = crate::link::core::CoreLink::default();
         play(&mut link, program, &pace.setting()).await
-    }
-
-    async fn alike(&self, programs: Vec<Program>, failure: &Failure) -> Vec<bool> {
-        let mut alike = Vec::new();
-        for program in programs {
-            let played = self.play(&program, Pace::Quick).await;
-            alike.push(played.failure.is_some_and(|other| other.is_like(failure)));
-        }
-        alike
     }
 
     fn capabilities(&self) -> Capabilities {
