@@ -3,7 +3,7 @@
 use std::{num::NonZeroUsize, path::PathBuf};
 
 use clap::{Args, Parser, Subcommand};
-use quince_client::Endpoint;
+use quince_client::{Endpoint, Trust};
 use quince_codec::Version;
 
 use crate::{explore::arguments::ExploreArguments, suggest};
@@ -121,6 +121,25 @@ impl Selection {
     }
 }
 
+/// Whose certificates are taken.
+#[derive(Clone, Copy, Debug, Args)]
+pub struct Accepted {
+    /// Accept any certificate
+    #[arg(long)]
+    pub insecure: bool,
+}
+
+impl Accepted {
+    /// As a dialler needs it.
+    pub const fn trust(self) -> Trust {
+        if self.insecure {
+            Trust::Anyone
+        } else {
+            Trust::System
+        }
+    }
+}
+
 /// The options of `run`.
 #[derive(Debug, Args)]
 pub struct RunArguments {
@@ -140,9 +159,9 @@ pub struct RunArguments {
     /// Scenarios played at once on each target
     #[arg(long, value_name = "N", default_value = "16")]
     pub jobs: NonZeroUsize,
-    /// Accept any certificate
-    #[arg(long)]
-    pub insecure: bool,
+    /// Whose certificates are taken.
+    #[command(flatten)]
+    pub accepted: Accepted,
     /// Print only what went wrong
     #[arg(long, short)]
     pub quiet: bool,

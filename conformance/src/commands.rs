@@ -8,6 +8,7 @@ mod matrix;
 mod prove;
 mod run;
 mod statements;
+mod until_told;
 
 use std::{
     io::{self, Write},
@@ -39,20 +40,24 @@ impl Failure {
             message: message.into(),
         }
     }
+
+    /// Nothing can be said about the target.
+    fn no_verdict(message: impl Into<String>) -> Self {
+        Self {
+            code: ExitCode::NoVerdict,
+            message: message.into(),
+        }
+    }
 }
 
 impl From<io::Error> for Failure {
     /// Standard output is gone or full: nothing can be said about the target.
     fn from(error: io::Error) -> Self {
         // Whoever stops reading (`list | head`) knows that they did.
-        let message = match error.kind() {
+        Self::no_verdict(match error.kind() {
             io::ErrorKind::BrokenPipe => String::new(),
             _ => format!("failed to write: {error}"),
-        };
-        Self {
-            code: ExitCode::NoVerdict,
-            message,
-        }
+        })
     }
 }
 

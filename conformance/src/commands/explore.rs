@@ -5,21 +5,19 @@ mod tell;
 
 use std::{
     fs,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::Arc,
     time::{Duration, Instant},
 };
 
 use indicatif::{ProgressBar, ProgressStyle};
-use quince_client::{Dialer, Endpoint, Trust};
+use quince_client::{Dialer, Endpoint};
 use quince_codec::Version;
-use tokio::task::{JoinSet, LocalSet};
+use tokio::{sync::watch, task::JoinSet};
 
 pub(super) use self::replay::{read_program, replay};
-use super::{Failure, run::told_to_end, write_file};
+use super::{Failure, until_told::run_until_told, write_file};
 use crate::{
+    args::Accepted,
     exit_code::ExitCode,
     explore::{
         self, Expedition, Explored, Finding, Journal, SocketStage, arguments::ExploreArguments,
@@ -58,38 +56,8 @@ pub(super) fn explore(
     tell::tell(&expedition, seconds, out)
 }
 
-fn no_verdict(message: impl Into<String>) -> Failure {
-    Failure {
-        code: ExitCode::NoVerdict,
-        message: message.into(),
-    }
-}
-
-fn dialer(insecure: bool) -> Arc<Dialer> {
-    let trust = if insecure {
-        Trust::Anyone
-    } else {
-        Trust::System
-    };
-    Arc::new(Dialer::new(trust, DIAL))
-}
-
-/// Runs a future in one thread. Ctrl-C sets the flag, a second one ends the process.
-fn in_runtime<F: Future>(run: impl FnOnce(Arc<AtomicBool>) -> F) -> Result<F::Output, Failure> {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()?;
-    Ok(runtime.block_on(LocalSet::new().run_until(async {
-        let stop = Arc::new(AtomicBool::new(false));
-        let told = Arc::clone(&stop);
-        tokio::spawn(async move {
-            told_to_end().await;
-            told.store(true, Ordering::Relaxed);
-            told_to_end().await;
-            std::process::exit(ExitCode::NoVerdict.number().into());
-        });
-        run(stop).await
-    })))
+fn dialer(accepted: &Accepted) -> Arc<Dialer> {
+    Arc::new(Dialer::new(accepted.trust(), DIAL))
 }
 
 /// The exploration that the arguments ask for, or the one that they resume.
@@ -125,14 +93,14 @@ fn explore_broker(
     arguments: &ExploreArguments,
     endpoint: &Endpoint,
 ) -> Result<(Arc<Expedition>, Duration), Failure> {
-    let dialer = dialer(arguments.insecure);
-    in_runtime(async |stop| {
+    let dialer = dialer(&arguments.accepted);
+    run_until_told(async |stop| {
         let versions = arguments.versions();
         let asked =
             preflight::wait_for_answer(&dialer, endpoint, &versions, None, preflight::PATIENCE);
         let answered = asked
             .await
-            .map_err(|silent| no_verdict(silent.to_string()))?;
+            .map_err(|silent| Failure::no_verdict(silent.to_string()))?;
         answered.end().await;
         let expedition = begin(arguments, &endpoint.to_string())?;
         let (stage, versions) = ask(&versions, &dialer, endpoint).await?;
@@ -151,7 +119,7 @@ async fn ask(
 ) -> Result<(SocketStage, Vec<Version>), Failure> {
     let asked = SocketStage::ask(Arc::clone(dialer), endpoint.clone(), versions).await;
     asked.ok_or_else(|| {
-        no_verdict(format!(
+        Failure::no_verdict(format!(
             "{endpoint} lets nobody in without credentials, in any of these versions"
         ))
     })
@@ -162,14 +130,14 @@ async fn explore_sockets(
     stage: &SocketStage,
     versions: &[Version],
     expedition: &Arc<Expedition>,
-    stop: &AtomicBool,
+    stop: &watch::Receiver<bool>,
 ) -> Result<(), Failure> {
     let jobs = arguments.jobs.map_or(JOBS, std::num::NonZeroUsize::get);
     let watch = Watch::new(arguments, expedition);
     let mut playing = JoinSet::new();
     let mut ticks = tokio::time::interval(TICK);
     loop {
-        if stop.load(Ordering::Relaxed) {
+        if *stop.borrow() {
             expedition.interrupt();
         }
         while playing.len() < jobs
@@ -190,7 +158,7 @@ async fn explore_sockets(
             ended = playing.join_next() => match ended {
                 None => return Ok(()),
                 Some(Ok((seed, explored))) => conclude(arguments, expedition, seed, explored)?,
-                Some(Err(error)) => return Err(no_verdict(format!("a play failed: {error}"))),
+                Some(Err(error)) => return Err(Failure::no_verdict(format!("a play failed: {error}"))),
             },
         }
     }
@@ -204,44 +172,59 @@ fn explore_core(_: &ExploreArguments) -> Result<(Arc<Expedition>, Duration), Fai
 /// One thread for each job: a play in virtual time never waits.
 #[cfg(feature = "embedded")]
 fn explore_core(arguments: &ExploreArguments) -> Result<(Arc<Expedition>, Duration), Failure> {
+    use std::{
+        convert::Infallible,
+        sync::mpsc::{self, RecvTimeoutError},
+    };
+
     let jobs = match arguments.jobs {
         Some(jobs) => jobs.get(),
         None => std::thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get),
     };
     let expedition = begin(arguments, CORE)?;
     let began = Instant::now();
-    in_runtime(async |stop| {
+    run_until_told(async |stop| {
         let watch = Watch::new(arguments, &expedition);
         let versions = arguments.versions();
+        let play_on = || -> Result<(), Failure> {
+            while let Some(seed) = expedition.begin() {
+                let explored = crate::link::run_without_waiting(explore_seed(
+                    &explore::CoreStage,
+                    seed,
+                    &versions,
+                    |failure| expedition.is_known(failure),
+                    expedition.shrinks_until(),
+                ));
+                conclude(arguments, &expedition, seed, explored)
+                    .inspect_err(|_| expedition.interrupt())?;
+            }
+            Ok(())
+        };
+        let play_on = &play_on;
         std::thread::scope(|scope| {
-            let play_on = || -> Result<(), Failure> {
-                while let Some(seed) = expedition.begin() {
-                    let explored = crate::link::run_without_waiting(explore_seed(
-                        &explore::CoreStage,
-                        seed,
-                        &versions,
-                        |failure| expedition.is_known(failure),
-                        expedition.shrinks_until(),
-                    ));
-                    conclude(arguments, &expedition, seed, explored)
-                        .inspect_err(|_| expedition.interrupt())?;
-                }
-                Ok(())
-            };
-            let players: Vec<_> = (0..jobs).map(|_| scope.spawn(play_on)).collect();
-            while !players
-                .iter()
-                .all(std::thread::ScopedJoinHandle::is_finished)
-            {
-                if stop.load(Ordering::Relaxed) {
+            // Nothing is sent: it is over when no player is left to send anything.
+            let (playing, over) = mpsc::channel::<Infallible>();
+            let players: Vec<_> = (0..jobs)
+                .map(|_| {
+                    let playing = playing.clone();
+                    scope.spawn(move || {
+                        let _playing = playing;
+                        play_on()
+                    })
+                })
+                .collect();
+            drop(playing);
+            while over.recv_timeout(TICK) == Err(RecvTimeoutError::Timeout) {
+                if *stop.borrow() {
                     expedition.interrupt();
                 }
                 watch.tick().inspect_err(|_| expedition.interrupt())?;
-                std::thread::sleep(TICK / 10);
             }
-            players
-                .into_iter()
-                .try_for_each(|player| player.join().unwrap_or_else(|_| Err(no_verdict(""))))
+            players.into_iter().try_for_each(|player| {
+                // Why it panicked has been told.
+                let played = player.join();
+                played.unwrap_or_else(|_| Err(Failure::no_verdict("")))
+            })
         })
     })??;
     Ok((expedition, began.elapsed()))

@@ -2,12 +2,10 @@
 
 use std::{io::Write, path::Path};
 
-use quince_client::Trust;
-use tokio::{sync::watch, task::LocalSet};
-
 use super::{
     Failure, choose,
     explore::{self, read_program},
+    until_told::run_until_told,
     with_carets, write_file,
 };
 #[cfg(feature = "embedded")]
@@ -19,7 +17,7 @@ use crate::{
     library::Library,
     report::{Human, Report, write_outcome},
     runner::Job,
-    target::{TargetFile, group},
+    target::TargetFile,
     tour::{Conduct, Passes, Tour},
     verdict::Verdict,
 };
@@ -126,21 +124,7 @@ fn play(
     jobs: Vec<Job>,
     passes: Passes,
 ) -> Result<Report, Failure> {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| suite_failure(format!("failed to start: {error}")))?;
-    runtime.block_on(LocalSet::new().run_until(async {
-        let (end, stop) = watch::channel(false);
-        tokio::spawn(async move {
-            told_to_end().await;
-            // Nobody listens any more when the run is over by now.
-            let _ = end.send(true);
-            told_to_end().await;
-            // Nothing is unwound on this way out.
-            group::end_all();
-            std::process::exit(ExitCode::NoVerdict.number().into());
-        });
+    run_until_told(async |stop| {
         let conduct = Conduct {
             passes,
             at_once: arguments.jobs.get(),
@@ -148,56 +132,19 @@ fn play(
             stop,
         };
         let tour = match target {
-            Some(target) => Tour::of_target(target, jobs)
-                .map_err(|error| suite_failure(format!("failed to prepare the target: {error}")))?,
+            Some(target) => Tour::of_target(target, jobs).map_err(|error| {
+                Failure::no_verdict(format!("failed to prepare the target: {error}"))
+            })?,
             None if arguments.urls.is_empty() => return play_embedded(&conduct, jobs).await,
-            None => {
-                let trust = if arguments.insecure {
-                    Trust::Anyone
-                } else {
-                    Trust::System
-                };
-                Tour::of_urls(&arguments.urls, trust, jobs)
-            }
+            None => Tour::of_urls(&arguments.urls, arguments.accepted.trust(), jobs),
         };
         finish(tour, &conduct).await
-    }))
-}
-
-/// Ready when somebody wants this program to end.
-pub(super) async fn told_to_end() {
-    #[cfg(unix)]
-    {
-        use tokio::signal::unix::{SignalKind, signal};
-        let (Ok(mut interrupted), Ok(mut terminated), Ok(mut hung_up)) = (
-            signal(SignalKind::interrupt()),
-            signal(SignalKind::terminate()),
-            signal(SignalKind::hangup()),
-        ) else {
-            return std::future::pending().await;
-        };
-        tokio::select! {
-            _ = interrupted.recv() => {}
-            _ = terminated.recv() => {}
-            _ = hung_up.recv() => {}
-        }
-    }
-    #[cfg(not(unix))]
-    if tokio::signal::ctrl_c().await.is_err() {
-        std::future::pending().await
-    }
+    })?
 }
 
 async fn finish(tour: Tour, conduct: &Conduct) -> Result<Report, Failure> {
     let played = tour.play(conduct).await;
-    played.map_err(|error| suite_failure(error.to_string()))
-}
-
-fn suite_failure(message: String) -> Failure {
-    Failure {
-        code: ExitCode::NoVerdict,
-        message,
-    }
+    played.map_err(|error| Failure::no_verdict(error.to_string()))
 }
 
 #[cfg(not(feature = "embedded"))]
@@ -211,8 +158,8 @@ async fn play_embedded(_: &Conduct, _: Vec<Job>) -> Result<Report, Failure> {
 
 #[cfg(feature = "embedded")]
 async fn play_embedded(conduct: &Conduct, jobs: Vec<Job>) -> Result<Report, Failure> {
-    let broker = EmbeddedBroker::start().await.map_err(suite_failure)?;
-    let endpoints = broker.endpoints().map_err(suite_failure)?;
+    let broker = EmbeddedBroker::start().await.map_err(Failure::no_verdict)?;
+    let endpoints = broker.endpoints().map_err(Failure::no_verdict)?;
     let report = finish(Tour::of_urls(&endpoints, broker.trust(), jobs), conduct).await;
     broker.shut_down().await;
     report

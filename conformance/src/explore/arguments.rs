@@ -6,7 +6,7 @@ use clap::Args;
 use quince_client::Endpoint;
 use quince_codec::Version;
 
-use crate::args::{parse_target, parse_version};
+use crate::args::{Accepted, parse_target, parse_version};
 
 /// What to explore, for how long, and where findings go.
 #[derive(Debug, Args)]
@@ -32,9 +32,9 @@ pub struct ExploreArguments {
     /// Only clients of these versions
     #[arg(long, value_name = "VERSION", value_delimiter = ',', value_parser = parse_version)]
     pub mqtt: Vec<Version>,
-    /// Accept any certificate
-    #[arg(long)]
-    pub insecure: bool,
+    /// Whose certificates are taken.
+    #[command(flatten)]
+    pub accepted: Accepted,
     /// Write what fails into this folder
     #[arg(long, value_name = "FOLDER", default_value = ".")]
     pub out: PathBuf,

@@ -305,3 +305,32 @@ fn a_program_that_is_none_is_wrong_usage() {
     assert_eq!(code, Some(2), "{text}");
     assert!(text.contains("there is no action `fly`"), "{text}");
 }
+
+#[test]
+fn a_program_takes_no_option_of_scenarios() {
+    let out = folder("options");
+    fs::create_dir_all(&out).expect("made");
+    let (file, report) = (out.join("program.kdl"), out.join("report"));
+    fs::write(&file, "program seed=\"1\" { client \"5.0\"; connect 0; }").expect("written");
+    let (file, report) = (file.display().to_string(), report.display().to_string());
+    for (option, value) in [
+        ("--target", report.as_str()),
+        ("--mqtt", "5.0"),
+        ("--filter", "x"),
+        ("--statement", "X5-1"),
+        ("--json", &report),
+        ("--junit", &report),
+        ("--tap", &report),
+        ("--markdown", &report),
+        ("--html", &report),
+        ("--baseline", &report),
+    ] {
+        let (code, text) = suite(&["replay", &file, option, value]);
+        assert_eq!(code, Some(2), "{option}: {text}");
+        let words = format!("{option} is for scenarios");
+        assert!(text.contains(&words), "{option}: {text}");
+    }
+    let (code, text) = suite(&["replay", &file]);
+    assert_eq!(code, Some(0), "{text}");
+    assert_eq!(fs::read_dir(out).expect("made").count(), 1);
+}

@@ -2,10 +2,10 @@
 
 use std::{io::Write, sync::Arc};
 
-use super::{ask, dialer, in_runtime, no_verdict};
+use super::{ask, dialer};
 use crate::{
     args::RunArguments,
-    commands::Failure,
+    commands::{Failure, until_told::run_until_told},
     exit_code::ExitCode,
     explore::{self, Pace, Played, Stage, program::Program},
 };
@@ -28,31 +28,50 @@ pub(in crate::commands) fn replay(
     arguments: &RunArguments,
     out: &mut dyn Write,
 ) -> Result<ExitCode, Failure> {
-    if arguments.target.is_some() || arguments.json.is_some() || arguments.junit.is_some() {
-        return Err(Failure::usage(
-            "a program is played on URLs, or on the embedded core, and makes no report",
-        ));
-    }
+    refuse_what_scenarios_take(arguments)?;
     let mut code = ExitCode::Clean;
     if arguments.urls.is_empty() {
         code = tell("the embedded core", &on_core(program)?, out)?;
     }
     for endpoint in &arguments.urls {
-        let dialer = dialer(arguments.insecure);
-        let played = in_runtime(async |_| {
+        let dialer = dialer(&arguments.accepted);
+        let played = run_until_told(async |_| {
             let (stage, _) = ask(&program.versions(), &dialer, endpoint).await?;
             let played = stage.play(program, Pace::Patient).await;
             Arc::clone(&dialer).wait_idle().await;
             Ok::<_, Failure>(played)
         })??;
         if let Some(explore::Failure::Unreachable(why)) = &played.failure {
-            return Err(no_verdict(format!("{endpoint}: {why}")));
+            return Err(Failure::no_verdict(format!("{endpoint}: {why}")));
         }
         if tell(&endpoint.to_string(), &played, out)? == ExitCode::Deviation {
             code = ExitCode::Deviation;
         }
     }
     Ok(code)
+}
+
+/// A program is one play on each URL: there is nothing to choose from, to report or to compare with a baseline.
+fn refuse_what_scenarios_take(arguments: &RunArguments) -> Result<(), Failure> {
+    let selection = &arguments.selection;
+    let given = [
+        ("--target", arguments.target.is_some()),
+        ("--mqtt", !selection.mqtt.is_empty()),
+        ("--filter", selection.filter.is_some()),
+        ("--statement", selection.statement.is_some()),
+        ("--json", arguments.json.is_some()),
+        ("--junit", arguments.junit.is_some()),
+        ("--tap", arguments.tap.is_some()),
+        ("--markdown", arguments.markdown.is_some()),
+        ("--html", arguments.html.is_some()),
+        ("--baseline", arguments.baseline.is_some()),
+    ];
+    match given.into_iter().find(|(_, given)| *given) {
+        None => Ok(()),
+        Some((option, _)) => Err(Failure::usage(format!(
+            "{option} is for scenarios; a program is played on URLs, or on the embedded core, and makes no report"
+        ))),
+    }
 }
 
 #[cfg(not(feature = "embedded"))]
