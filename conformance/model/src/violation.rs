@@ -60,6 +60,32 @@ pub enum Rule {
 }
 
 impl Rule {
+    /// All of them.
+    pub const ALL: [Self; Self::Shared as usize + 1] = [
+        Self::Published,
+        Self::Subscribed,
+        Self::GrantedQoS,
+        Self::SubscriptionIdentifier,
+        Self::ExactlyOnce,
+        Self::AtLeastOnce,
+        Self::Order,
+        Self::ReceiveMaximum,
+        Self::PacketIdentifier,
+        Self::SentAgain,
+        Self::SessionPresent,
+        Self::OneOwner,
+        Self::Solicited,
+        Self::Answered,
+        Self::Undeserved,
+        Self::TrueReason,
+        Self::RetainFlag,
+        Self::Retained,
+        Self::OneOrder,
+        Self::Expiry,
+        Self::Will,
+        Self::Shared,
+    ];
+
     /// The statements that it stands for, by their catalogue ids; none if it follows from several together.
     #[must_use]
     pub const fn statements(self) -> &'static [&'static str] {

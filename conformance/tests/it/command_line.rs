@@ -29,6 +29,14 @@ pub(crate) struct Ended {
     pub(crate) error: String,
 }
 
+impl Ended {
+    /// The exit code, and everything that was said.
+    #[cfg(feature = "embedded")]
+    pub(crate) fn told(self) -> (Option<i32>, String) {
+        (self.code, self.out + &self.error)
+    }
+}
+
 pub(crate) fn suite(arguments: &[&str]) -> Ended {
     let output = Command::new(env!("CARGO_BIN_EXE_quince-conformance"))
         .args(arguments)

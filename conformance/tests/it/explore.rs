@@ -5,7 +5,6 @@ use std::{
     io::{Read, Write},
     net::{Shutdown, TcpListener, TcpStream},
     path::{Path, PathBuf},
-    process::Command,
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
@@ -21,6 +20,8 @@ use quince_conformance::{
 };
 use quince_model::Rule;
 use tokio::runtime::Runtime;
+
+use crate::command_line::suite;
 
 /// An embedded broker that lives as long as this, outside of any test's thread.
 struct Broker {
@@ -48,15 +49,6 @@ fn folder(name: &str) -> PathBuf {
     // Absent at the first run.
     let _ = fs::remove_dir_all(&folder);
     folder
-}
-
-fn suite(arguments: &[&str]) -> (Option<i32>, String) {
-    let output = Command::new(env!("CARGO_BIN_EXE_quince-conformance"))
-        .args(arguments)
-        .output()
-        .expect("runs");
-    let text = [output.stdout, output.stderr].concat();
-    (output.status.code(), String::from_utf8(text).expect("text"))
 }
 
 /// What a proxy does to a packet of the broker.
@@ -145,28 +137,23 @@ fn what_version_5_tells_holds_whichever_version_is_asked_last() {
 
 #[test]
 fn every_rule_names_statements_of_the_catalogue() {
-    let rules = [
-        Rule::Published,
-        Rule::Subscribed,
-        Rule::GrantedQoS,
-        Rule::SubscriptionIdentifier,
-        Rule::ExactlyOnce,
-        Rule::AtLeastOnce,
-        Rule::Order,
-        Rule::ReceiveMaximum,
-        Rule::PacketIdentifier,
-        Rule::SentAgain,
-        Rule::SessionPresent,
-        Rule::OneOwner,
-        Rule::Solicited,
-        Rule::RetainFlag,
-        Rule::Retained,
-        Rule::Expiry,
-        Rule::Will,
-        Rule::Shared,
+    let several = [
+        Rule::Answered,
+        Rule::Undeserved,
+        Rule::TrueReason,
+        Rule::OneOrder,
     ];
-    for rule in rules {
-        assert!(!rule.statements().is_empty(), "{rule:?}");
+    for (place, rule) in Rule::ALL.into_iter().enumerate() {
+        assert_eq!(
+            rule as usize, place,
+            "{rule:?} stands twice, or not in its order"
+        );
+        let follows_from_several = several.contains(&rule);
+        assert_eq!(
+            rule.statements().is_empty(),
+            follows_from_several,
+            "{rule:?}"
+        );
         for id in rule.statements() {
             assert!(Catalogue::embedded().find(id).is_ok(), "{rule:?}: {id}");
         }
@@ -177,7 +164,7 @@ fn every_rule_names_statements_of_the_catalogue() {
 fn the_core_keeps_what_the_model_asks() {
     let out = folder("core");
     let out_text = out.display().to_string();
-    let (code, text) = suite(&["explore", "--for", "4s", "--out", &out_text]);
+    let (code, text) = suite(&["explore", "--for", "4s", "--out", &out_text]).told();
     assert_eq!(code, Some(0), "{text}");
     let programs: usize = text
         .split(' ')
@@ -203,7 +190,8 @@ fn the_broker_keeps_what_the_model_asks_over_tcp_and_quic() {
             "16",
             "--out",
             &out,
-        ]);
+        ])
+        .told();
         assert_eq!(code, Some(0), "{url}: {text}");
     }
 }
@@ -230,6 +218,7 @@ fn what_is_found_is_short_and_comes_again() {
             "--resume",
             &journal,
         ])
+        .told()
     };
     let (code, text) = explore("60s");
     assert_eq!(code, Some(1), "{text}");
@@ -250,12 +239,12 @@ fn what_is_found_is_short_and_comes_again() {
     assert!(program.actions.len() <= 12, "{program:?}");
 
     let file = file.display().to_string();
-    let (code, text) = suite(&["replay", &file, &url]);
+    let (code, text) = suite(&["replay", &file, &url]).told();
     assert_eq!(code, Some(1), "{text}");
     assert!(text.contains("retain=#true"), "{text}");
     assert!(text.contains("MQTT5-3.3.1-12"), "{text}");
     for target in [&[][..], &[broker.urls[0].as_str()]] {
-        let (code, text) = suite(&[&["replay", file.as_str()], target].concat());
+        let (code, text) = suite(&[&["replay", file.as_str()], target].concat()).told();
         assert_eq!(code, Some(0), "{text}");
     }
 
@@ -273,7 +262,8 @@ fn what_is_found_is_short_and_comes_again() {
         &out_text,
         "--resume",
         &journal,
-    ]);
+    ])
+    .told();
     assert_eq!(code, Some(2), "{text}");
     assert!(text.contains("the journal is of"), "{text}");
 }
@@ -285,14 +275,15 @@ fn a_broker_that_goes_away_is_a_finding_and_one_that_never_was_there_is_none() {
     let out = folder("gone").display().to_string();
     let (code, text) = suite(&[
         "explore", &url, "--for", "60s", "--jobs", "4", "--out", &out,
-    ]);
+    ])
+    .told();
     assert_eq!(code, Some(1), "{text}");
     assert!(text.contains("GONE with seed"), "{text}");
 
     let nobody = TcpListener::bind("127.0.0.1:0").expect("bound");
     let url = format!("mqtt://{}", nobody.local_addr().expect("an address"));
     drop(nobody);
-    let (code, text) = suite(&["explore", &url, "--for", "1s", "--out", &out]);
+    let (code, text) = suite(&["explore", &url, "--for", "1s", "--out", &out]).told();
     assert_eq!(code, Some(3), "{text}");
     assert!(text.contains("does not answer CONNECT"), "{text}");
 }
@@ -301,7 +292,7 @@ fn a_broker_that_goes_away_is_a_finding_and_one_that_never_was_there_is_none() {
 fn a_program_that_is_none_is_wrong_usage() {
     let file = Path::new(env!("CARGO_TARGET_TMPDIR")).join("explore-broken.kdl");
     fs::write(&file, "program seed=\"1\" { client \"5.0\"; fly 0; }").expect("written");
-    let (code, text) = suite(&["replay", &file.display().to_string()]);
+    let (code, text) = suite(&["replay", &file.display().to_string()]).told();
     assert_eq!(code, Some(2), "{text}");
     assert!(text.contains("there is no action `fly`"), "{text}");
 }
@@ -325,12 +316,12 @@ fn a_program_takes_no_option_of_scenarios() {
         ("--html", &report),
         ("--baseline", &report),
     ] {
-        let (code, text) = suite(&["replay", &file, option, value]);
+        let (code, text) = suite(&["replay", &file, option, value]).told();
         assert_eq!(code, Some(2), "{option}: {text}");
         let words = format!("{option} is for scenarios");
         assert!(text.contains(&words), "{option}: {text}");
     }
-    let (code, text) = suite(&["replay", &file]);
+    let (code, text) = suite(&["replay", &file]).told();
     assert_eq!(code, Some(0), "{text}");
     assert_eq!(fs::read_dir(out).expect("made").count(), 1);
 }
