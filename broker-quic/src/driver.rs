@@ -107,6 +107,8 @@ pub(crate) async fn serve(
         while let Some(output) = connection.poll_output() {
             match output {
                 Output::Authenticate(request) => login.ask(request, clock.now()),
+                // No transport opens one yet.
+                Output::EndFlow { .. } => {}
                 Output::Close { code, by } => {
                     debug!(connection = connection.id().number(), %code, ?by, "closing");
                     close(reader, writer).await;
@@ -146,7 +148,7 @@ async fn next_step(
     writer: &mut impl Writer,
     login: &mut Login,
 ) -> Step {
-    let reads = connection.wants_input();
+    let reads = connection.wants_input(FlowId::CONTROL);
     let timer = connection.next_timeout().map(|time| clock.instant(time));
     let flow = connection.flows_with_output().next();
     let bytes = flow.map(|flow| (flow, connection.writable(flow)));

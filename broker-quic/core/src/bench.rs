@@ -15,7 +15,7 @@ use quince_codec::ReasonCode;
 
 use crate::config::Config;
 use crate::connection::{
-    Answer, AuthenticationRequest, ClosedBy, Connection, Output, READ_AT_MOST,
+    Answer, AuthenticationRequest, ClosedBy, Connection, FlowEnd, Output, READ_AT_MOST,
 };
 use crate::hub::Hub;
 use crate::identifier::{ConnectionId, FlowId};
@@ -36,10 +36,9 @@ impl Wake for Woken {
     }
 }
 
-/// The two ends of one connection: the broker's state machine, and what its client has sent and can read.
-struct Peer {
-    connection: Connection,
-    woken: Arc<Woken>,
+/// One byte stream of a connection, as its client sees it.
+#[derive(Debug, Default)]
+struct Wire {
     /// Sent by the client, not yet read by the broker.
     sent: VecDeque<u8>,
     /// Whether the client has ended its side behind what it sent.
@@ -48,6 +47,15 @@ struct Peer {
     received: Vec<u8>,
     /// How many bytes the client still takes; `None` takes all.
     room: Option<usize>,
+    /// How the broker has ended it.
+    end: Option<FlowEnd>,
+}
+
+/// The two ends of one connection: the broker's state machine, and what its client has sent and can read.
+struct Peer {
+    connection: Connection,
+    woken: Arc<Woken>,
+    wires: BTreeMap<FlowId, Wire>,
     closed: Option<(ReasonCode, ClosedBy)>,
 }
 
@@ -139,56 +147,103 @@ impl VirtualBroker {
         let peer = Peer {
             connection,
             woken,
-            sent: VecDeque::new(),
-            finished: false,
-            received: Vec::new(),
-            room: None,
+            wires: BTreeMap::from([(FlowId::CONTROL, Wire::default())]),
             closed: None,
         };
         self.peers.insert(id, peer);
         id
     }
 
-    /// The client sends bytes. What is sent after a close is lost, as on a network.
+    /// The client sends bytes on a flow that it has opened. What is sent after a close is lost, as on a network.
     pub fn write(&mut self, id: ConnectionId, flow: FlowId, bytes: &[u8]) {
-        if flow == FlowId::CONTROL
-            && let Some(peer) = self.open_peer(id)
-        {
-            peer.sent.extend(bytes);
+        if let Some(wire) = self.open_wire(id, flow) {
+            wire.sent.extend(bytes);
         }
         self.settle();
     }
 
-    /// Takes what the broker has sent since the last call; it can be read after a close too.
+    /// Takes what the broker has sent on the control flow since the last call; it can be read after a close too.
     pub fn read(&mut self, id: ConnectionId) -> Vec<u8> {
-        self.peers
-            .get_mut(&id)
-            .map(|peer| core::mem::take(&mut peer.received))
+        self.read_flow(id, FlowId::CONTROL)
+    }
+
+    /// Takes what the broker has sent on a flow since the last call; it can be read after its end too.
+    pub fn read_flow(&mut self, id: ConnectionId, flow: FlowId) -> Vec<u8> {
+        let peer = self.peers.get_mut(&id);
+        peer.and_then(|peer| peer.wires.get_mut(&flow))
+            .map(|wire| core::mem::take(&mut wire.received))
             .unwrap_or_default()
     }
 
-    /// The client ends its side behind what it sent.
-    pub fn finish(&mut self, id: ConnectionId) {
+    /// The client opens a data flow.
+    pub fn open_flow(&mut self, id: ConnectionId, flow: FlowId) {
+        let now = self.now;
         if let Some(peer) = self.open_peer(id) {
-            peer.finished = true;
+            peer.wires.entry(flow).or_default();
+            peer.connection.flow_opened(now, flow);
         }
         self.settle();
+    }
+
+    /// The client ends its side of the control flow behind what it sent.
+    pub fn finish(&mut self, id: ConnectionId) {
+        self.finish_flow(id, FlowId::CONTROL);
+    }
+
+    /// The client ends its side of a flow behind what it sent.
+    pub fn finish_flow(&mut self, id: ConnectionId, flow: FlowId) {
+        if let Some(wire) = self.open_wire(id, flow) {
+            wire.finished = true;
+        }
+        self.settle();
+    }
+
+    /// The client resets a flow; what the broker has not read of it is lost.
+    pub fn reset_flow(&mut self, id: ConnectionId, flow: FlowId, code: u64) {
+        let now = self.now;
+        if let Some(wire) = self.open_wire(id, flow) {
+            wire.sent.clear();
+        }
+        if let Some(peer) = self.open_peer(id) {
+            peer.connection.flow_reset(now, flow, code);
+        }
+        self.settle();
+    }
+
+    /// The client says that it takes nothing more on a flow.
+    pub fn stop_flow(&mut self, id: ConnectionId, flow: FlowId, code: u64) {
+        let now = self.now;
+        if let Some(peer) = self.open_peer(id) {
+            peer.connection.flow_stopped(now, flow, code);
+        }
+        self.settle();
+    }
+
+    /// How the broker has ended its side of a data flow; `None` while it has not.
+    #[must_use]
+    pub fn flow_end(&self, id: ConnectionId, flow: FlowId) -> Option<FlowEnd> {
+        self.peers.get(&id)?.wires.get(&flow)?.end
     }
 
     /// The network connection breaks; what the broker has not read is lost.
     pub fn abort(&mut self, id: ConnectionId) {
         let now = self.now;
         if let Some(peer) = self.open_peer(id) {
-            peer.sent.clear();
+            peer.wires.values_mut().for_each(|wire| wire.sent.clear());
             peer.connection.transport_closed(now);
         }
         self.settle();
     }
 
-    /// The client takes only `bytes` more from the network; `None` takes everything again.
+    /// The client takes only `bytes` more of the control flow from the network; `None` takes everything again.
     pub fn set_room(&mut self, id: ConnectionId, bytes: Option<usize>) {
-        if let Some(peer) = self.open_peer(id) {
-            peer.room = bytes;
+        self.set_flow_room(id, FlowId::CONTROL, bytes);
+    }
+
+    /// The client takes only `bytes` more of a flow from the network; `None` takes everything again.
+    pub fn set_flow_room(&mut self, id: ConnectionId, flow: FlowId, bytes: Option<usize>) {
+        if let Some(wire) = self.open_wire(id, flow) {
+            wire.room = bytes;
         }
         self.settle();
     }
@@ -211,10 +266,15 @@ impl VirtualBroker {
         self.settle();
     }
 
-    /// Bytes that the client has sent and the broker has not read.
+    /// Bytes that the client has sent on all flows and the broker has not read.
     #[must_use]
     pub fn unread(&self, id: ConnectionId) -> usize {
-        self.peers.get(&id).map_or(0, |peer| peer.sent.len())
+        let wires = self.peers.get(&id).map(|peer| peer.wires.values());
+        wires
+            .into_iter()
+            .flatten()
+            .map(|wire| wire.sent.len())
+            .sum()
     }
 
     /// Whether the broker has closed the network connection, or it broke.
@@ -279,6 +339,11 @@ impl VirtualBroker {
         self.peers.get_mut(&id).filter(|peer| peer.closed.is_none())
     }
 
+    fn open_wire(&mut self, id: ConnectionId, flow: FlowId) -> Option<&mut Wire> {
+        let wire = self.open_peer(id)?.wires.get_mut(&flow)?;
+        wire.end.is_none().then_some(wire)
+    }
+
     /// One round over all connections; whether anything happened.
     fn step(&mut self) -> bool {
         let mut happened = false;
@@ -297,16 +362,8 @@ impl Peer {
             self.connection.advance(now);
             happened = true;
         }
-        if !self.sent.is_empty() && self.connection.wants_input() {
-            let count = self.sent.len().min(READ_AT_MOST);
-            let bytes: Vec<u8> = self.sent.drain(..count).collect();
-            self.connection.receive(now, FlowId::CONTROL, &bytes);
-            happened = true;
-        }
-        if self.finished && self.sent.is_empty() && self.connection.wants_input() {
-            self.finished = false;
-            self.connection.flow_finished(now, FlowId::CONTROL);
-            happened = true;
+        for (&flow, wire) in &mut self.wires {
+            happened |= wire.deliver(now, flow, &mut self.connection);
         }
         happened |= self.transmit(now);
         while let Some(output) = self.connection.poll_output() {
@@ -317,6 +374,12 @@ impl Peer {
                         self.connection.authenticated(now, answer);
                     }
                 }
+                Output::EndFlow { flow, end } => {
+                    if let Some(wire) = self.wires.get_mut(&flow) {
+                        wire.sent.clear();
+                        wire.end = Some(end);
+                    }
+                }
                 Output::Close { code, by } => self.closed = Some((code, by)),
             }
         }
@@ -325,18 +388,44 @@ impl Peer {
 
     fn transmit(&mut self, now: Time) -> bool {
         let mut happened = false;
-        loop {
-            let writable = self.connection.writable(FlowId::CONTROL);
-            let count = self
-                .room
-                .map_or(writable.len(), |room| room.min(writable.len()));
-            if count == 0 {
-                return happened;
+        for (&flow, wire) in &mut self.wires {
+            while wire.take(now, flow, &mut self.connection) {
+                happened = true;
             }
-            self.received.extend_from_slice(&writable[..count]);
-            self.room = self.room.map(|room| room - count);
-            self.connection.written(now, FlowId::CONTROL, count);
+        }
+        happened
+    }
+}
+
+impl Wire {
+    /// Hands over what the client has sent, as far as the broker reads it.
+    fn deliver(&mut self, now: Time, flow: FlowId, connection: &mut Connection) -> bool {
+        let mut happened = false;
+        if !self.sent.is_empty() && connection.wants_input(flow) {
+            let count = self.sent.len().min(READ_AT_MOST);
+            let bytes: Vec<u8> = self.sent.drain(..count).collect();
+            connection.receive(now, flow, &bytes);
             happened = true;
         }
+        if self.finished && self.sent.is_empty() && connection.wants_input(flow) {
+            self.finished = false;
+            connection.flow_finished(now, flow);
+            happened = true;
+        }
+        happened
+    }
+
+    /// Takes what may leave, as far as the client has room.
+    fn take(&mut self, now: Time, flow: FlowId, connection: &mut Connection) -> bool {
+        let writable = connection.writable(flow);
+        let count = self
+            .room
+            .map_or(writable.len(), |room| room.min(writable.len()));
+        self.received.extend_from_slice(&writable[..count]);
+        self.room = self.room.map(|room| room - count);
+        if count > 0 {
+            connection.written(now, flow, count);
+        }
+        count > 0
     }
 }

@@ -99,6 +99,8 @@ pub struct Config {
     pub buffered_bytes: usize,
     /// Bytes in one connection's outbox above which it takes no further packet.
     pub outbox_bytes: usize,
+    /// Data flows of one connection, besides the control flow; one more is aborted.
+    pub data_flows: usize,
     /// Longest Session Expiry Interval in seconds; `u32::MAX` means that sessions may live for ever.
     pub session_expiry_maximum: u32,
     /// Longest Keep Alive in seconds; `None` accepts every value, also 0 (no Keep Alive).
@@ -138,6 +140,7 @@ impl Default for Config {
             figures_interval: None,
             buffered_bytes: 512 * 1024 * 1024,
             outbox_bytes: 64 * 1024,
+            data_flows: 15,
             session_expiry_maximum: u32::MAX,
             keep_alive_maximum: None,
         }

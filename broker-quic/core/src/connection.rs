@@ -7,7 +7,7 @@
 //! - After every call that takes `now`, the pump of the crate's first page: [`Connection::poll_output`] until `None`,
 //!   then [`Connection::writable`] for each of [`Connection::flows_with_output`]. It writes what the transport takes
 //!   at that moment and reports it by [`Connection::written`], which may bring more to write.
-//! - It reads only while [`Connection::wants_input`], and at most [`READ_AT_MOST`] bytes at a time.
+//! - It reads a flow only while [`Connection::wants_input`], and at most [`READ_AT_MOST`] bytes at a time.
 //! - It keeps one timer at [`Connection::next_timeout`].
 //! - [`Output::Close`] comes when the last bytes have left, or their time is up. The driver then closes the network
 //!   connection and drops this value. When the network connection goes away first, it calls
@@ -17,25 +17,29 @@ mod authentication;
 mod deliver;
 mod ending;
 mod exchange;
+mod flows;
 mod handshake;
 mod lifecycle;
 mod link;
 mod publish;
 mod pump;
+mod stream;
 mod subscribe;
 
 use core::task::Waker;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use quince_codec::{Frame, Framer, PacketType, ReasonCode};
+use quince_codec::ReasonCode;
 
 pub use self::authentication::{Answer, AuthenticationRequest, Enhanced, Round};
 use self::authentication::{Renewal, Turn};
 pub use self::ending::ClosedBy;
 use self::ending::Ending;
+pub use self::flows::FlowEnd;
 use self::handshake::{Pending, refusal};
 use self::link::Link;
+use self::stream::{Stream, Streams};
 use crate::attach::Slot;
 use crate::hub::Hub;
 use crate::identifier::{ConnectionId, FlowId};
@@ -54,6 +58,13 @@ pub enum Output {
     /// Have these credentials judged and answer by [`Connection::authenticated`]; before CONNACK nothing more is read
     /// meanwhile.
     Authenticate(AuthenticationRequest),
+    /// End the broker's side of a data flow; nothing more is taken or given on it.
+    EndFlow {
+        /// Which.
+        flow: FlowId,
+        /// How.
+        end: FlowEnd,
+    },
     /// Close the network connection: everything that had to leave has left, or its time is up.
     Close {
         /// Why, as a Reason Code of version 5.0, whatever version the client speaks.
@@ -88,42 +99,6 @@ enum State {
     Closed,
 }
 
-/// A packet that could not be taken because a queue is full, and what must stay behind it.
-#[derive(Debug)]
-struct Paused {
-    frame: Frame,
-    /// What came after it, in its order, without what [`Paused::passes`].
-    behind: VecDeque<Frame>,
-    /// Bytes in `behind`.
-    held: usize,
-    /// Nothing more will come.
-    finished: bool,
-    retry: Time,
-    give_up: Time,
-}
-
-impl Paused {
-    /// Whether a packet may overtake a PUBLISH. Acknowledgements must: the queue that is full may be this client's own, or that
-    /// of a client whose own publish waits for this one's.
-    fn passes(frame: &Frame) -> bool {
-        matches!(
-            frame.packet_type(),
-            Some(
-                PacketType::PubAck
-                    | PacketType::PubRec
-                    | PacketType::PubRel
-                    | PacketType::PubComp
-                    | PacketType::PingReq
-            )
-        )
-    }
-
-    fn hold(&mut self, frame: Frame) {
-        self.held += frame.bytes().len();
-        self.behind.push_back(frame);
-    }
-}
-
 /// See the module.
 #[derive(Debug)]
 pub struct Connection {
@@ -131,7 +106,7 @@ pub struct Connection {
     id: ConnectionId,
     slot: Arc<Slot>,
     waker: Option<Waker>,
-    framer: Framer,
+    streams: Streams,
     link: Link,
     state: State,
     outputs: VecDeque<Output>,
@@ -139,7 +114,6 @@ pub struct Connection {
     keep_alive: u16,
     /// When the last packet was complete.
     last_packet: Time,
-    paused: Option<Paused>,
     renewal: Option<Renewal>,
     /// The epoch of the policy that last admitted the client; 0 before it is connected.
     admitted: u64,
@@ -156,8 +130,12 @@ impl Connection {
         let slot = Arc::new(Slot::default());
         hub.add_slot(id, &slot);
         Self {
-            framer: Framer::new(hub.config.packet_before_connack),
-            link: Link::new(hub.config.outbox_bytes, hub.in_force()),
+            streams: Streams::new(Stream::new(
+                &hub.config,
+                hub.config.packet_before_connack,
+                0,
+            )),
+            link: Link::new(hub.in_force()),
             state: State::AwaitingConnect {
                 deadline: now + hub.config.connect_timeout,
             },
@@ -168,7 +146,6 @@ impl Connection {
             outputs: VecDeque::new(),
             keep_alive: 0,
             last_packet: now,
-            paused: None,
             renewal: None,
             admitted: 0,
             now,
@@ -194,55 +171,44 @@ impl Connection {
         self.waker = Some(waker.clone());
         self.slot.set_waker(waker);
         if let State::Connected(session) = &self.state {
-            session.mailbox.set_waker(waker);
+            session.set_waker(waker);
         }
     }
 
-    /// Takes bytes that came in order on a flow. Only [`FlowId::CONTROL`] carries packets so far; bytes of another
-    /// flow are dropped, as are bytes after the end.
+    /// Takes bytes that came in order on a flow. Those of a flow that was not opened, or has ended, are dropped.
+    ///
+    /// What comes on a data flow before CONNACK is held; a driver that heeds [`Connection::wants_input`] leaves it in the
+    /// transport.
     pub fn receive(&mut self, now: Time, flow: FlowId, bytes: &[u8]) {
         self.now = now;
-        if flow != FlowId::CONTROL {
-            return;
-        }
-        let held = self.framer.buffered().saturating_add(bytes.len());
-        match &self.state {
+        let takes_packets = self.takes_packets(flow);
+        let most_held = match &self.state {
             State::Closing { .. } | State::Closed => return,
             // A driver that heeds `wants_input` never comes near these limits.
-            State::Authenticating { .. } | State::Attaching { .. }
-                if held > self.hub.config.held_input =>
-            {
-                self.end(now, refusal(self.link.version, ReasonCode::QUOTA_EXCEEDED));
-            }
-            State::Connected(_) if !self.takes_packets() && held > self.most_held_by_session() => {
-                self.end(now, Ending::error(ReasonCode::QUOTA_EXCEEDED));
-            }
-            _ => self.framer.push(bytes),
+            State::Connected(_) if !takes_packets => self.most_held_by_session(),
+            State::Authenticating { .. } | State::Attaching { .. } => self.hub.config.held_input,
+            State::AwaitingConnect { .. } if flow != FlowId::CONTROL => self.hub.config.held_input,
+            State::AwaitingConnect { .. } | State::Connected(_) => usize::MAX,
+        };
+        let Some(stream) = self.streams.get_mut(flow) else {
+            return;
+        };
+        if stream.would_hold(bytes) > most_held {
+            self.held_too_much(now, flow);
+        } else {
+            stream.framer.push(bytes);
         }
         self.pump(now);
     }
 
-    /// The client opened a flow. Flows other than [`FlowId::CONTROL`] are not served so far.
-    pub fn flow_opened(&mut self, now: Time, _flow: FlowId) {
-        self.now = now;
-    }
-
-    /// The client's side of a flow has ended. On [`FlowId::CONTROL`] the network connection is lost
-    /// [MQTT5-3.1.2-8] [MQTT3-3.1.2-8], behind what was received: there may be a DISCONNECT in it.
-    pub fn flow_finished(&mut self, now: Time, flow: FlowId) {
+    fn held_too_much(&mut self, now: Time, flow: FlowId) {
+        let code = ReasonCode::QUOTA_EXCEEDED;
         if flow != FlowId::CONTROL {
-            return;
-        }
-        match &mut self.paused {
-            Some(paused) if !paused.behind.is_empty() => paused.finished = true,
-            _ => self.transport_closed(now),
-        }
-    }
-
-    /// The client has reset a flow with an application error code of its transport.
-    pub fn flow_reset(&mut self, now: Time, flow: FlowId, _code: u64) {
-        if flow == FlowId::CONTROL {
-            self.transport_closed(now);
+            self.abort_flow(now, flow, u64::from(code.0));
+        } else if matches!(self.state, State::Connected(_)) {
+            self.end(now, Ending::error(code));
+        } else {
+            self.end(now, refusal(self.link.version, code));
         }
     }
 
@@ -259,15 +225,16 @@ impl Connection {
         }
     }
 
-    /// Whether the driver should read. While this is false it leaves bytes in the transport, which slows the client.
+    /// Whether the driver should read a flow. While this is false it leaves bytes in the transport, which slows the client.
+    /// No data flow is read before CONNACK has left [MQ-5].
     #[must_use]
-    pub fn wants_input(&self) -> bool {
+    pub fn wants_input(&self, flow: FlowId) -> bool {
         match self.state {
             State::AwaitingConnect { .. }
             | State::Authenticating {
                 turn: Turn::Client, ..
-            } => true,
-            State::Connected(_) => self.takes_packets(),
+            } => flow == FlowId::CONTROL,
+            State::Connected(_) => self.takes_packets(flow),
             _ => false,
         }
     }
@@ -299,12 +266,8 @@ impl Connection {
                 } else if self.renewal.is_some_and(|renewal| renewal.deadline <= now) {
                     // [MQTT5-4.12.1-2]
                     self.end(now, Ending::error(ReasonCode::NOT_AUTHORIZED));
-                } else if self
-                    .paused
-                    .as_ref()
-                    .is_some_and(|paused| paused.give_up <= now)
-                {
-                    self.end(now, Ending::error(ReasonCode::QUOTA_EXCEEDED));
+                } else if let Some(flow) = self.paused_too_long(now) {
+                    self.fail(now, flow, Ending::error(ReasonCode::QUOTA_EXCEEDED));
                 } else if self.keep_alive_deadline().is_some_and(|at| at <= now) {
                     // [MQTT5-3.1.2-22] [MQTT3-3.1.2-24]
                     self.end(now, Ending::error(ReasonCode::KEEP_ALIVE_TIMEOUT));
@@ -326,9 +289,11 @@ impl Connection {
             | State::Closing { deadline, .. } => Some(*deadline),
             State::Connected(session) => {
                 let paused = self
-                    .paused
-                    .as_ref()
-                    .map(|paused| paused.retry.min(paused.give_up));
+                    .streams
+                    .all()
+                    .filter_map(|(_, stream)| stream.paused.as_ref())
+                    .map(|paused| paused.retry.min(paused.give_up))
+                    .min();
                 let renewal = self.renewal.map(|renewal| renewal.deadline);
                 let keep_alive = self.keep_alive_deadline();
                 [paused, renewal, keep_alive, session.principal.ends()]
@@ -350,35 +315,34 @@ impl Connection {
     /// The next thing the driver must do; `None` when there is nothing more for now.
     pub fn poll_output(&mut self) -> Option<Output> {
         if let State::Closing { .. } = self.state
-            && self.link.outbox.writable().is_empty()
+            && self.streams.control.outbox.writable().is_empty()
         {
             self.close_now();
         }
+        self.finish_flows();
         self.outputs.pop_front()
     }
 
-    /// The flows that have bytes which may leave now.
-    pub fn flows_with_output(&self) -> impl Iterator<Item = FlowId> + use<> {
-        (!self.link.outbox.writable().is_empty())
-            .then_some(FlowId::CONTROL)
-            .into_iter()
+    /// The flows that have bytes which may leave now, the control flow first.
+    pub fn flows_with_output(&self) -> impl Iterator<Item = FlowId> + Clone {
+        let flows = self.streams.all();
+        flows
+            .filter(|(_, stream)| !stream.outbox.writable().is_empty())
+            .map(|(flow, _)| flow)
     }
 
     /// The bytes that may leave now on a flow.
     #[must_use]
-    pub fn writable(&mut self, flow: FlowId) -> &[u8] {
-        if flow == FlowId::CONTROL {
-            self.link.outbox.writable()
-        } else {
-            &[]
-        }
+    pub fn writable(&self, flow: FlowId) -> &[u8] {
+        let stream = self.streams.get(flow);
+        stream.map_or(&[], |stream| stream.outbox.writable())
     }
 
     /// The first `bytes` of [`Connection::writable`] were handed to the transport.
     pub fn written(&mut self, now: Time, flow: FlowId, bytes: usize) {
         self.now = now;
-        if flow == FlowId::CONTROL {
-            self.link.outbox.mark_written(bytes);
+        if let Some(stream) = self.streams.get_mut(flow) {
+            stream.outbox.mark_written(bytes);
             self.pump(now);
         }
     }
@@ -391,10 +355,24 @@ impl Connection {
 
     fn keep_alive_deadline(&self) -> Option<Time> {
         // While a packet is held up, those behind it may not be seen.
-        let counts = self.keep_alive > 0 && self.paused.is_none();
+        let is_paused = || {
+            self.streams
+                .all()
+                .any(|(_, stream)| stream.paused.is_some())
+        };
+        let counts = self.keep_alive > 0 && !is_paused();
         counts.then(|| {
             self.last_packet
                 .plus_millis(u64::from(self.keep_alive) * 1500)
+        })
+    }
+
+    /// The first flow whose packet was held up for as long as it may be.
+    fn paused_too_long(&self, now: Time) -> Option<FlowId> {
+        let mut streams = self.streams.all();
+        streams.find_map(|(flow, stream)| {
+            let paused = stream.paused.as_ref()?;
+            (paused.give_up <= now).then_some(flow)
         })
     }
 
@@ -404,12 +382,10 @@ impl Connection {
         packet.saturating_add(self.hub.config.held_input)
     }
 
-    fn takes_packets(&self) -> bool {
-        let holds_little = self
-            .paused
-            .as_ref()
-            .is_none_or(|paused| !paused.finished && paused.held < self.hub.config.held_input);
-        holds_little && self.link.outbox.has_room() && !self.link.outbox.awaits_connack()
+    fn takes_packets(&self, flow: FlowId) -> bool {
+        let stream = self.streams.get(flow);
+        stream.is_some_and(|stream| stream.takes_packets(&self.hub.config))
+            && !self.streams.control.outbox.awaits_connack()
     }
 }
 

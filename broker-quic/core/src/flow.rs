@@ -1,11 +1,14 @@
-//! One flow of a Session: packet identifiers of both directions and what is in flight.
+//! One flow of a Session: what waits for it, packet identifiers of both directions and what is in flight.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
 
 use quince_codec::PacketId;
 
+use crate::mailbox::Mailbox;
 use crate::message::Delivery;
 use crate::record::DeliveryId;
+use crate::retained::Cursor;
 
 /// How far an outgoing QoS 1 or QoS 2 message has come.
 #[derive(Debug)]
@@ -54,8 +57,13 @@ pub(crate) enum Progress {
 }
 
 /// See the module.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Flow {
+    /// What was published for the subscriptions made on it. Each flow has a queue of its own, so that one whose stream is
+    /// slow holds up no other.
+    pub(crate) mailbox: Arc<Mailbox>,
+    /// Retained messages still to be read for new subscriptions.
+    pub(crate) cursors: VecDeque<Cursor>,
     /// Outgoing messages in flight, in the order in which they are sent again.
     outgoing: BTreeMap<u64, InFlight>,
     by_packet_id: BTreeMap<PacketId, u64>,
@@ -70,6 +78,21 @@ pub(crate) struct Flow {
 }
 
 impl Flow {
+    pub(crate) fn new(mailbox: Arc<Mailbox>) -> Self {
+        Self {
+            mailbox,
+            cursors: VecDeque::new(),
+            outgoing: BTreeMap::new(),
+            by_packet_id: BTreeMap::new(),
+            next_place: 0,
+            last_packet_id: 0,
+            resend: VecDeque::new(),
+            sent: 0,
+            incoming: BTreeMap::new(),
+            received: 0,
+        }
+    }
+
     /// A new network connection takes the Session: what is in flight is due again, in its order
     /// [MQTT5-4.4.0-1] [MQTT3-4.4.0-1], and the quotas start anew.
     pub(crate) fn begin_connection(&mut self) {
@@ -224,13 +247,15 @@ impl Flow {
         before.is_some()
     }
 
-    /// Ends the flow; gives out what was not acknowledged.
-    pub(crate) fn into_unacknowledged(self) -> impl Iterator<Item = Delivery> {
+    /// Ends the flow; gives out what was not acknowledged, then what waits.
+    pub(crate) fn into_undelivered(self) -> impl Iterator<Item = Delivery> {
+        let waiting = self.mailbox.close();
         self.outgoing
             .into_values()
             .filter_map(|in_flight| match in_flight.stage {
                 Stage::Published(delivery) => Some(delivery),
                 Stage::Released => None,
             })
+            .chain(waiting)
     }
 }

@@ -7,11 +7,11 @@
 //!
 //! After **every** call that takes `now`, and after every wake (which calls [`Connection::advance`]), the driver
 //!
-//! 1. takes [`Connection::poll_output`] until it is `None`, and obeys: authenticate, or close and drop;
+//! 1. takes [`Connection::poll_output`] until it is `None`, and obeys: authenticate, end a flow, or close and drop;
 //! 2. offers [`Connection::writable`] of each flow in [`Connection::flows_with_output`] to the transport and tells by
 //!    [`Connection::written`] how much it took; when the transport took all, it starts again at 1;
 //! 3. sets its timer to [`Connection::next_timeout`], which calls [`Connection::handle_timeout`];
-//! 4. reads if and only if [`Connection::wants_input`], and passes the bytes to [`Connection::receive`].
+//! 4. reads a flow if and only if [`Connection::wants_input`] of it, and passes the bytes to [`Connection::receive`].
 //!
 //! It never waits in the middle of this. When it does so for every connection, and one timer (moved forward by
 //! [`Hub::set_timer_waker`]) calls [`Hub::handle_timeout`] at [`Hub::next_timeout`], then everything the broker owes to
@@ -59,7 +59,8 @@ mod time;
 
 pub use self::config::{Config, Redirect, Validity};
 pub use self::connection::{
-    Answer, AuthenticationRequest, ClosedBy, Connection, Enhanced, Output, READ_AT_MOST, Round,
+    Answer, AuthenticationRequest, ClosedBy, Connection, Enhanced, FlowEnd, Output, READ_AT_MOST,
+    Round,
 };
 pub use self::figures::Figures;
 pub use self::hub::Hub;

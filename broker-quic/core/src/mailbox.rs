@@ -1,4 +1,4 @@
-//! The bounded queue of one Session, and how others get its owner's attention.
+//! The bounded queue of one flow of a Session, and how others get its owner's attention.
 //!
 //! It is made with the Session and outlives network connections, so that a publish to an offline Session is the same
 //! push as to a connected one. What is in flight still counts against the bound: a message leaves the account when it
@@ -57,6 +57,20 @@ impl Mailbox {
             limit_messages,
             limit_bytes,
             state: Mutex::new(State::default()),
+        }
+    }
+
+    /// An empty queue with the same limits for the same owner, who has it; it does not outlive the network connection.
+    pub(crate) fn another(&self) -> Self {
+        let state = State {
+            attached: true,
+            waker: self.lock().waker.clone(),
+            ..State::default()
+        };
+        Self {
+            limit_messages: self.limit_messages,
+            limit_bytes: self.limit_bytes,
+            state: Mutex::new(state),
         }
     }
 

@@ -80,14 +80,14 @@ impl SessionImage {
         session.principal = self.principal.clone();
         session.is_recorded = true;
         session.subscriptions = self.subscriptions.clone();
-        session.cursors = self.cursors().collect();
+        session.control.cursors = self.cursors().collect();
         session.will = self.will.as_ref().map(|(number, will)| SessionWill {
             will: Arc::clone(will),
             record: Some(*number),
         });
         let mut waiting = self.deliveries.clone();
         for (&flow_id, state) in &self.flows {
-            let mailbox = Arc::clone(&session.mailbox);
+            let mailbox = Arc::clone(session.mailbox());
             let flow = session.flow(flow_id);
             for (packet_id, outgoing) in state.outgoing.values() {
                 let stage = match outgoing {
@@ -107,7 +107,7 @@ impl SessionImage {
             }
         }
         for (id, waits) in &waiting {
-            session.mailbox.restore(waits.delivery(*id));
+            session.mailbox().restore(waits.delivery(*id));
         }
         Box::new(session)
     }
@@ -117,7 +117,7 @@ impl SessionImage {
             let filter = Arc::clone(&owed.filter);
             let subscription = self.subscriptions.get(&(owed.flow, Arc::clone(&filter)))?;
             let granted = subscription.options.qos;
-            let cursor = Cursor::new(owed.flow, filter, granted, subscription.identifier);
+            let cursor = Cursor::new(filter, granted, subscription.identifier);
             Some(cursor.resumed_behind(owed.last.as_ref()))
         })
     }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use quince_codec::{QoS, ReasonCode};
 
 use crate::attach::{AttachRequest, Attached, Slot};
+use crate::flow::Flow;
 use crate::hub::Hub;
 use crate::identifier::{FlowId, SessionId};
 use crate::mailbox::Mailbox;
@@ -202,7 +203,10 @@ impl Registry {
         mut session: Box<Session>,
         aftermath: &mut Aftermath,
     ) {
-        session.mailbox.detach();
+        session.mailbox().detach();
+        while let Some(flow) = session.first_data_flow() {
+            end_flow(hub, &mut session, flow, aftermath);
+        }
         let client_id = Arc::clone(&session.client_id);
         let Some(entry) = self.entries.get_mut(&client_id) else {
             return;
@@ -284,12 +288,14 @@ impl Registry {
         subscription: Subscription,
     ) -> Position {
         // Before the snapshot, so that no message for the subscription has a record before it.
-        let position = record(hub, session, |id| Change::Subscribed {
+        let position = record_on(hub, session, flow, |id| Change::Subscribed {
             session: id,
             flow,
             filter: Arc::clone(filter),
             subscription,
         });
+        // Its queue is there before anybody can push to it.
+        session.flow(flow);
         route(hub, session, (flow, filter), subscription);
         session
             .subscriptions
@@ -308,14 +314,26 @@ impl Registry {
         let filter: Arc<str> = Arc::from(filter);
         session.subscriptions.remove(&(flow, Arc::clone(&filter)))?;
         session
+            .flow(flow)
             .cursors
-            .retain(|cursor| cursor.flow != flow || cursor.filter != filter);
+            .retain(|cursor| cursor.filter != filter);
         hub.change_routes(|routes| routes.remove(&filter, session.key(flow)));
-        Some(record(hub, session, |id| Change::Unsubscribed {
+        Some(record_on(hub, session, flow, |id| Change::Unsubscribed {
             session: id,
             flow,
             filter,
         }))
+    }
+
+    /// Ends a data flow of a Session that its connection has.
+    pub(crate) fn end_flow(
+        &mut self,
+        hub: &Hub,
+        session: &mut Session,
+        flow: FlowId,
+        aftermath: &mut Aftermath,
+    ) {
+        end_flow(hub, session, flow, aftermath);
     }
 
     /// Makes a Session under a Client Identifier that has none.
@@ -403,16 +421,7 @@ impl Registry {
             }
         });
         let ended = record(hub, &session, |id| Change::SessionEnded { session: id });
-        let waiting = session.mailbox.close();
-        let in_flight = session
-            .flows
-            .into_values()
-            .flat_map(|flow| flow.into_unacknowledged());
-        let is_orphan =
-            |delivery: &Delivery| delivery.shared.is_some() && delivery.qos == QoS::AtLeastOnce;
-        aftermath
-            .orphans
-            .extend(in_flight.chain(waiting).filter(is_orphan));
+        leave_orphans(session.control, aftermath);
         ended
     }
 
@@ -429,7 +438,7 @@ impl Registry {
         self.next_session = self.next_session.max(session.id.0 + 1);
         let entry = Entry {
             principal: session.principal.clone(),
-            mailbox: Arc::clone(&session.mailbox),
+            mailbox: Arc::clone(session.mailbox()),
             stored: false,
             owner: Owner::Connection { waiting: None },
         };
@@ -500,6 +509,51 @@ fn record(hub: &Hub, session: &Session, change: impl FnOnce(SessionId) -> Change
     }
 }
 
+/// The same, about something on one of its flows.
+fn record_on(
+    hub: &Hub,
+    session: &Session,
+    flow: FlowId,
+    change: impl FnOnce(SessionId) -> Change,
+) -> Position {
+    if session.is_recorded_on(flow) {
+        record(hub, session, change)
+    } else {
+        Position::START
+    }
+}
+
+/// Ends a data flow of a Session: its subscriptions and all its state are gone.
+fn end_flow(hub: &Hub, session: &mut Session, flow: FlowId, aftermath: &mut Aftermath) {
+    let mut ended = Vec::new();
+    session.subscriptions.retain(|(on, filter), _| {
+        let goes = *on == flow;
+        if goes {
+            ended.push(Arc::clone(filter));
+        }
+        !goes
+    });
+    if !ended.is_empty() {
+        hub.change_routes(|routes| {
+            for filter in &ended {
+                routes.remove(filter, session.key(flow));
+            }
+        });
+    }
+    if let Some(state) = session.take_data_flow(flow) {
+        leave_orphans(*state, aftermath);
+    }
+}
+
+/// What a flow that ends leaves to other members of its shared subscriptions.
+fn leave_orphans(flow: Flow, aftermath: &mut Aftermath) {
+    let is_orphan =
+        |delivery: &Delivery| delivery.shared.is_some() && delivery.qos == QoS::AtLeastOnce;
+    aftermath
+        .orphans
+        .extend(flow.into_undelivered().filter(is_orphan));
+}
+
 /// Puts a subscription into the snapshot.
 fn route(
     hub: &Hub,
@@ -511,7 +565,7 @@ fn route(
         key: session.key(flow),
         client_id: Arc::clone(&session.client_id),
         principal: session.principal.clone(),
-        mailbox: Arc::clone(&session.mailbox),
+        mailbox: Arc::clone(session.mailbox_of(flow)),
         options: subscription.options,
         identifier: subscription.identifier,
         shared: Route::of(filter).share.map(|_| Arc::clone(filter)),

@@ -9,7 +9,6 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use quince_codec::QoS;
 
-use crate::identifier::FlowId;
 use crate::interleave::{Interleaving, Seam};
 use crate::message::Message;
 use crate::routes::filter_matches;
@@ -157,7 +156,6 @@ fn shard_of(topic: &str) -> usize {
 /// Reads the store for one subscription, a little at a time, so that nothing is queued for it.
 #[derive(Debug)]
 pub(crate) struct Cursor {
-    pub(crate) flow: FlowId,
     pub(crate) filter: Arc<str>,
     pub(crate) granted: QoS,
     pub(crate) identifier: Option<u32>,
@@ -168,14 +166,8 @@ pub(crate) struct Cursor {
 }
 
 impl Cursor {
-    pub(crate) fn new(
-        flow: FlowId,
-        filter: Arc<str>,
-        granted: QoS,
-        identifier: Option<u32>,
-    ) -> Self {
+    pub(crate) fn new(filter: Arc<str>, granted: QoS, identifier: Option<u32>) -> Self {
         Self {
-            flow,
             filter,
             granted,
             identifier,
@@ -286,7 +278,7 @@ mod tests {
                 expected.insert(topic);
             }
         }
-        let mut cursor = Cursor::new(FlowId::CONTROL, Arc::from("t/+/b"), QoS::AtMostOnce, None);
+        let mut cursor = Cursor::new(Arc::from("t/+/b"), QoS::AtMostOnce, None);
         let found: Vec<String> = core::iter::from_fn(|| cursor.next(&retained))
             .map(|message| message.topic.to_string())
             .collect();

@@ -1,7 +1,7 @@
 //! Session State of one client: the value that moves from connection to registry to the next connection.
 
+use core::task::Waker;
 use std::collections::BTreeMap;
-use std::collections::VecDeque;
 use std::sync::Arc;
 
 use quince_codec::{Properties, PropertyList, QoS, SubscriptionOptions};
@@ -11,7 +11,6 @@ use crate::identifier::{FlowId, SessionId};
 use crate::mailbox::Mailbox;
 use crate::message::{Charge, Incoming};
 use crate::policy::{Principal, Subject};
-use crate::retained::Cursor;
 use crate::routes::SubscriberKey;
 
 /// The Session Expiry Interval that means "never".
@@ -68,12 +67,11 @@ pub(crate) struct Subscription {
 pub(crate) struct Session {
     pub(crate) id: SessionId,
     pub(crate) client_id: Arc<str>,
-    pub(crate) mailbox: Arc<Mailbox>,
-    /// Boxed, because a map has room for eleven, and nearly every Session has one.
-    pub(crate) flows: BTreeMap<FlowId, Box<Flow>>,
+    /// The flow that carries CONNECT, which every Session has: its queue is how others get the Session's attention.
+    pub(crate) control: Flow,
+    /// Flows that live as long as the streams that carry them: no store knows them.
+    data: BTreeMap<FlowId, Box<Flow>>,
     pub(crate) subscriptions: BTreeMap<(FlowId, Arc<str>), Subscription>,
-    /// Retained messages still to be read for new subscriptions.
-    pub(crate) cursors: VecDeque<Cursor>,
     /// Session Expiry Interval in seconds; [`NEVER`] has no end.
     pub(crate) expiry: u32,
     pub(crate) will: Option<SessionWill>,
@@ -89,10 +87,9 @@ impl Session {
         Self {
             id,
             client_id,
-            mailbox,
-            flows: BTreeMap::from([(FlowId::CONTROL, Box::default())]),
+            control: Flow::new(mailbox),
+            data: BTreeMap::new(),
             subscriptions: BTreeMap::new(),
-            cursors: VecDeque::new(),
             expiry: 0,
             will: None,
             principal: Principal::anonymous(),
@@ -117,8 +114,53 @@ impl Session {
         (self.id, flow)
     }
 
-    /// The control flow, which every Session has.
+    /// The queue of the control flow, which every Session has.
+    pub(crate) fn mailbox(&self) -> &Arc<Mailbox> {
+        &self.control.mailbox
+    }
+
+    /// The queue of a flow that has state.
+    pub(crate) fn mailbox_of(&self, flow: FlowId) -> &Arc<Mailbox> {
+        let data = self.data.get(&flow).map(Box::as_ref);
+        &data.unwrap_or(&self.control).mailbox
+    }
+
+    /// The state of a flow. That of a data flow begins when it is first asked for.
     pub(crate) fn flow(&mut self, flow: FlowId) -> &mut Flow {
-        self.flows.entry(flow).or_default()
+        if flow == FlowId::CONTROL {
+            return &mut self.control;
+        }
+        let mailbox = &self.control.mailbox;
+        self.data
+            .entry(flow)
+            .or_insert_with(|| Box::new(Flow::new(Arc::new(mailbox.another()))))
+    }
+
+    /// Whether a data flow has state.
+    pub(crate) fn has_data_flow(&self, flow: FlowId) -> bool {
+        self.data.contains_key(&flow)
+    }
+
+    /// Takes the state of a data flow out.
+    pub(crate) fn take_data_flow(&mut self, flow: FlowId) -> Option<Box<Flow>> {
+        self.data.remove(&flow)
+    }
+
+    /// The first data flow that has state.
+    pub(crate) fn first_data_flow(&self) -> Option<FlowId> {
+        self.data.keys().next().copied()
+    }
+
+    /// Sets who is woken when something waits in any of its queues.
+    pub(crate) fn set_waker(&self, waker: &Waker) {
+        self.control.mailbox.set_waker(waker);
+        for flow in self.data.values() {
+            flow.mailbox.set_waker(waker);
+        }
+    }
+
+    /// Whether the store knows what happens on this flow.
+    pub(crate) fn is_recorded_on(&self, flow: FlowId) -> bool {
+        self.is_recorded && flow == FlowId::CONTROL
     }
 }

@@ -45,7 +45,11 @@ impl Terms {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Stage {
     AwaitingConnAck,
-    Connected { resumed: bool },
+    Connected {
+        resumed: bool,
+    },
+    /// On a data flow of a connection that is connected.
+    DataFlow,
     Over,
 }
 
@@ -123,6 +127,16 @@ impl Hearing {
             ahead: Owed::default(),
             aliases: BTreeMap::new(),
         }
+    }
+
+    /// What a client may hear on a data flow, on which nothing was said yet: its state is its own. `None` before CONNECT.
+    pub(crate) fn on_data_flow(control: &Self) -> Option<Self> {
+        let terms = control.terms?;
+        Some(Self {
+            stage: Stage::DataFlow,
+            terms: Some(terms),
+            ..Self::new()
+        })
     }
 
     /// The client sends bytes.
@@ -227,6 +241,7 @@ impl Hearing {
         let (terms, resumed) = match (self.stage, self.terms) {
             (Stage::AwaitingConnAck, terms) => return self.hear_first(packet, terms),
             (Stage::Connected { resumed }, Some(terms)) => (terms, resumed),
+            (Stage::DataFlow, Some(terms)) => (terms, false),
             _ => panic!("nothing comes after the end: {packet:?}"),
         };
         match packet {
@@ -249,7 +264,7 @@ impl Hearing {
                 assert!(self.pings > 0, "PINGRESP without PINGREQ");
                 self.pings -= 1;
             }
-            Packet::Disconnect(_) => {
+            Packet::Disconnect(_) if self.stage != Stage::DataFlow => {
                 assert_eq!(terms.version, Version::V5_0, "{packet:?}");
                 self.stage = Stage::Over;
             }

@@ -25,6 +25,7 @@ pub(crate) fn config(choice: u8) -> Config {
     }
     if choice & 8 != 0 {
         config.subscriptions_per_session = 2;
+        config.data_flows = 2;
         config.stored_sessions = 1;
         config.retained_messages = 1;
         config.retained_bytes = 1500;

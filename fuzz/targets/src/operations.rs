@@ -2,11 +2,14 @@
 //! forgets what it should do, and does what it should not.
 
 use core::time::Duration;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use arbitrary::{Result, Unstructured};
 use quince_codec::{ReasonCode, Version};
-use quince_core::{Connection, ConnectionId, FlowId, Hub, Output, Principal, READ_AT_MOST, Time};
+use quince_core::{
+    Connection, ConnectionId, FlowEnd, FlowId, Hub, Output, Principal, READ_AT_MOST, Time,
+};
 
 use crate::hearing::Hearing;
 use crate::limits::{assert_nothing_leaks, assert_within, config};
@@ -40,7 +43,34 @@ struct Line {
     connection: Connection,
     version: Version,
     hearing: Hearing,
+    data: BTreeMap<FlowId, DataFlow>,
     closed: bool,
+}
+
+/// A data flow that is open, as its client knows it.
+#[derive(Default)]
+struct DataFlow {
+    /// What was said before anything was heard.
+    said: Vec<u8>,
+    hearing: Option<Hearing>,
+}
+
+impl DataFlow {
+    fn say(&mut self, bytes: &[u8]) {
+        match &mut self.hearing {
+            Some(hearing) => hearing.say(bytes),
+            None => self.said.extend(bytes),
+        }
+    }
+
+    fn hear(&mut self, control: &Hearing, bytes: &[u8]) {
+        let hearing = self.hearing.get_or_insert_with(|| {
+            let mut hearing = Hearing::on_data_flow(control).expect("nothing comes before CONNECT");
+            hearing.say(&self.said);
+            hearing
+        });
+        hearing.hear(bytes);
+    }
 }
 
 impl Line {
@@ -48,10 +78,13 @@ impl Line {
     fn transmit(&mut self, now: Time, flow: FlowId, at_most: usize) -> usize {
         let writable = self.connection.writable(flow);
         let count = writable.len().min(at_most);
-        if flow != FlowId::CONTROL {
-            assert_eq!(count, 0, "nothing leaves on {flow}");
+        if flow == FlowId::CONTROL {
+            self.hearing.hear(&writable[..count]);
+        } else if count > 0 {
+            let open = self.data.get_mut(&flow);
+            open.expect("nothing leaves on a flow that is not open")
+                .hear(&self.hearing, &writable[..count]);
         }
-        self.hearing.hear(&writable[..count]);
         self.connection.written(now, flow, count);
         count
     }
@@ -67,11 +100,25 @@ impl Line {
                         self.connection.authenticated(now, answer.clone());
                     }
                 }
+                Output::EndFlow { flow, end } => {
+                    let ended = self.data.remove(&flow).expect("it was open");
+                    if end == FlowEnd::Finished
+                        && let Some(hearing) = ended.hearing
+                    {
+                        hearing.assert_complete();
+                    }
+                    assert!(self.connection.writable(flow).is_empty());
+                    assert!(!self.connection.wants_input(flow));
+                }
                 Output::Close { .. } => {
                     self.closed = true;
                     assert_eq!(self.connection.next_timeout(), None);
-                    assert!(self.connection.writable(FlowId::CONTROL).is_empty());
-                    assert!(self.connection.is_ended() && !self.connection.wants_input());
+                    assert_eq!(self.connection.flows_with_output().count(), 0);
+                    let flows = core::iter::once(&FlowId::CONTROL).chain(self.data.keys());
+                    let reads = flows
+                        .filter(|flow| self.connection.wants_input(**flow))
+                        .count();
+                    assert!(self.connection.is_ended() && reads == 0);
                 }
             }
         }
@@ -82,8 +129,10 @@ impl Line {
         loop {
             self.connection.advance(now);
             self.obey(now, Some(Ok(Principal::anonymous())));
-            if self.transmit(now, FlowId::CONTROL, usize::MAX) == 0 {
-                break;
+            let flow = self.connection.flows_with_output().next();
+            match flow {
+                Some(flow) => _ = self.transmit(now, flow, usize::MAX),
+                None => break,
             }
         }
     }
@@ -118,6 +167,7 @@ impl Driver {
             connection: Connection::new(Arc::clone(&self.hub), id, self.now),
             version,
             hearing: Hearing::new(),
+            data: BTreeMap::new(),
             closed: false,
         }
     }
@@ -168,7 +218,7 @@ impl Driver {
     /// Bytes come on a flow, whole packets or pieces, whether the connection wants them or not.
     fn receive(&mut self, u: &mut Unstructured<'_>, index: usize) -> Result<()> {
         let line = &mut self.lines[index];
-        let flow = if u.ratio(15, 16)? {
+        let flow = if u.ratio(3, 4)? {
             FlowId::CONTROL
         } else {
             flow(u)?
@@ -181,11 +231,13 @@ impl Driver {
             said.truncate(u.int_in_range(0..=20)?);
         }
         assert!(said.len() <= READ_AT_MOST);
-        if u.ratio(15, 16)? && !line.connection.wants_input() {
+        if u.ratio(15, 16)? && !line.connection.wants_input(flow) {
             return Ok(());
         }
         if flow == FlowId::CONTROL {
             line.hearing.say(&said);
+        } else if let Some(data) = line.data.get_mut(&flow) {
+            data.say(&said);
         }
         line.connection.receive(self.now, flow, &said);
         Ok(())
@@ -227,11 +279,18 @@ impl Driver {
 
     fn change_flow(&mut self, u: &mut Unstructured<'_>, index: usize) -> Result<()> {
         let flow = flow(u)?;
-        let connection = &mut self.lines[index].connection;
-        match u.int_in_range(0..=4)? {
-            0 | 1 => connection.flow_opened(self.now, flow),
-            2 => connection.flow_finished(self.now, flow),
-            3 => connection.flow_reset(self.now, flow, u.arbitrary()?),
+        let line = &mut self.lines[index];
+        let connection = &mut line.connection;
+        match u.int_in_range(0..=15)? {
+            0..=8 => {
+                if flow != FlowId::CONTROL && !connection.is_ended() {
+                    line.data.entry(flow).or_default();
+                }
+                connection.flow_opened(self.now, flow);
+            }
+            9..=11 => connection.flow_finished(self.now, flow),
+            12 | 13 => connection.flow_reset(self.now, flow, u.arbitrary()?),
+            14 => connection.flow_stopped(self.now, flow, u.arbitrary()?),
             _ => connection.transport_closed(self.now),
         }
         Ok(())
@@ -243,14 +302,13 @@ impl Driver {
         let config = self.hub.config();
         // One packet may go beyond the limit of the outbox, and a refusal or DISCONNECT comes on top.
         let packet = 1024 + config.packet_after_connack as usize;
-        for line in &mut self.lines {
-            let waiting = line.connection.writable(FlowId::CONTROL).len();
-            assert!(
-                waiting <= config.outbox_bytes + packet,
-                "{waiting} bytes wait"
-            );
+        for line in &self.lines {
             for flow in line.connection.flows_with_output() {
-                assert_eq!(flow, FlowId::CONTROL);
+                let waiting = line.connection.writable(flow).len();
+                assert!(
+                    waiting <= config.outbox_bytes + packet,
+                    "{waiting} bytes wait on {flow}"
+                );
             }
         }
     }

@@ -270,7 +270,7 @@ impl Connection {
         }
         if self
             .link
-            .send_auth(code, properties.as_properties())
+            .send_auth(&mut self.streams.control, code, properties.as_properties())
             .is_err()
         {
             // The client cannot be told what it must know.

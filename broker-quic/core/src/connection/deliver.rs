@@ -10,7 +10,6 @@ use super::ending::Ending;
 use super::exchange::Exchange;
 use super::link::{Step, TooLarge};
 use crate::flow::{Settled, Stage};
-use crate::identifier::FlowId;
 use crate::interleave::Seam;
 use crate::message::{Delivery, Message};
 use crate::policy::Action;
@@ -27,7 +26,7 @@ pub(crate) enum Delivered {
 impl Exchange<'_> {
     /// Moves as much into the outbox as it has room for, and as the client's Receive Maximum allows.
     pub(crate) fn deliver(&mut self) -> Result<(), Ending> {
-        while self.link.outbox.has_room() && !self.link.outbox.awaits_connack() {
+        while self.stream.outbox.has_room() && !self.stream.outbox.awaits_connack() {
             self.hub.interleaving.at(Seam::Pop);
             if self.deliver_next()? == Delivered::Nothing {
                 break;
@@ -40,20 +39,21 @@ impl Exchange<'_> {
         if let Some(delivered) = self.send_again()? {
             return Ok(delivered);
         }
-        let window_open = self.session.flow(self.flow).outstanding() < self.link.window;
-        if let Some(cursor) = self.session.cursors.front_mut() {
+        let flow = self.session.flow(self.flow);
+        let window_open = flow.outstanding() < self.link.window;
+        if let Some(cursor) = flow.cursors.front_mut() {
             if cursor.granted > QoS::AtMostOnce && !window_open {
                 return Ok(Delivered::Nothing);
             }
-            let (flow, granted, identifier) = (cursor.flow, cursor.granted, cursor.identifier);
+            let (granted, identifier) = (cursor.granted, cursor.identifier);
             let least = cursor.least;
             match cursor.next(&self.hub.retained) {
                 Some(message) if message.qos.min(granted) >= least => {
-                    self.deliver_retained(message, flow, granted, identifier);
+                    self.deliver_retained(message, granted, identifier);
                 }
                 Some(_) => {}
                 None => {
-                    self.session.cursors.pop_front();
+                    flow.cursors.pop_front();
                     let session = self.session.id;
                     self.record(|_| Change::RetainedRead { session });
                 }
@@ -65,7 +65,7 @@ impl Exchange<'_> {
         } else {
             QoS::AtMostOnce
         };
-        let Some(delivery) = self.session.mailbox.pop_up_to(highest) else {
+        let Some(delivery) = flow.mailbox.pop_up_to(highest) else {
             return Ok(Delivered::Nothing);
         };
         self.deliver_first_time(delivery);
@@ -107,13 +107,7 @@ impl Exchange<'_> {
         Ok(Some(Delivered::More))
     }
 
-    fn deliver_retained(
-        &mut self,
-        message: Arc<Message>,
-        flow: FlowId,
-        granted: QoS,
-        identifier: Option<u32>,
-    ) {
+    fn deliver_retained(&mut self, message: Arc<Message>, granted: QoS, identifier: Option<u32>) {
         let may_publish = message.retained_by.as_ref().is_none_or(|publisher| {
             let action = Action::Publish(&message.topic);
             self.link.in_force.authorize(publisher.subject(), action)
@@ -127,7 +121,7 @@ impl Exchange<'_> {
         let after = Position::START;
         let delivery = Delivery {
             message,
-            flow,
+            flow: self.flow,
             qos,
             retain: true,
             identifiers,
@@ -137,7 +131,7 @@ impl Exchange<'_> {
             shared: None,
             id: None,
         };
-        self.session.mailbox.charge(delivery.allocated());
+        self.mailbox().charge(delivery.allocated());
         self.deliver_first_time(delivery);
     }
 
@@ -151,10 +145,10 @@ impl Exchange<'_> {
         if delivery.qos == QoS::AtMostOnce {
             // Too large or not, it is done with [MQTT5-3.1.2-25].
             _ = self.send_publish(&delivery, None, Sending::First);
-            self.session.mailbox.settle(delivery.allocated());
+            self.mailbox().settle(delivery.allocated());
             return;
         }
-        let Some(packet_id) = self.session.flow(delivery.flow).free_packet_id() else {
+        let Some(packet_id) = self.session.flow(self.flow).free_packet_id() else {
             self.settle(Settled::of(&delivery));
             return;
         };
@@ -166,7 +160,7 @@ impl Exchange<'_> {
         match self.send_publish(&delivery, Some(packet_id), Sending::First) {
             Ok(()) => self
                 .session
-                .flow(delivery.flow)
+                .flow(self.flow)
                 .put_in_flight(packet_id, delivery),
             // As if it had been sent and acknowledged [MQTT5-3.1.2-25].
             Err(TooLarge) => self.settle(Settled::of(&delivery)),
@@ -194,7 +188,7 @@ impl Exchange<'_> {
         }
         let exchanged = Exchanged {
             session,
-            flow: delivery.flow,
+            flow: self.flow,
             packet_id,
         };
         delivery.id.map_or(Position::START, |delivery| {
@@ -258,7 +252,8 @@ impl Exchange<'_> {
             payload: &message.payload,
         };
         let gate = self.gate(delivery.after);
-        self.link.send_publish(&publish, &message.topic, gate)?;
+        self.link
+            .send_publish(self.stream, &publish, &message.topic, gate)?;
         self.hub.counters.messages_sent.add_one();
         Ok(())
     }

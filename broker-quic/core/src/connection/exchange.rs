@@ -6,9 +6,11 @@ use quince_codec::{Acknowledgement, Disconnect, Packet, PacketId, QoS, ReasonCod
 
 use super::ending::Ending;
 use super::link::{Link, Step};
+use super::stream::Stream;
 use crate::flow::{Progress, Settled};
 use crate::hub::Hub;
 use crate::identifier::FlowId;
+use crate::mailbox::Mailbox;
 use crate::outbox::Gate;
 use crate::policy::Action;
 use crate::position::Position;
@@ -21,6 +23,8 @@ use crate::time::Time;
 pub(crate) struct Exchange<'a> {
     pub(crate) hub: &'a Arc<Hub>,
     pub(crate) link: &'a mut Link,
+    /// What carries the flow.
+    pub(crate) stream: &'a mut Stream,
     pub(crate) session: &'a mut Session,
     pub(crate) flow: FlowId,
     pub(crate) now: Time,
@@ -35,7 +39,7 @@ pub(crate) enum Handled {
 }
 
 impl Exchange<'_> {
-    /// Handles one packet. An error ends the connection.
+    /// Handles one packet. An error ends the connection, or the data flow that it came on.
     pub(crate) fn handle(&mut self, packet: &Packet<'_>) -> Result<Handled, Ending> {
         match packet {
             Packet::Publish(publish) => return self.on_publish(publish),
@@ -45,7 +49,7 @@ impl Exchange<'_> {
             Packet::PubComp(ack) => self.on_pub_comp(ack.packet_id)?,
             Packet::Subscribe(subscribe) => self.on_subscribe(subscribe)?,
             Packet::Unsubscribe(unsubscribe) => self.on_unsubscribe(unsubscribe)?,
-            Packet::PingReq => self.link.send_ping_resp()?,
+            Packet::PingReq => self.link.send_ping_resp(self.stream)?,
             Packet::Disconnect(disconnect) => return Err(self.on_disconnect(disconnect)),
             // A second CONNECT [MQTT5-3.1.0-2] [MQTT3-3.1.0-2], and what only a server sends. AUTH does not come here.
             Packet::Connect(_)
@@ -69,9 +73,14 @@ impl Exchange<'_> {
         }
     }
 
-    /// Makes a record when the store knows the Session.
+    /// The queue of this flow.
+    pub(crate) fn mailbox(&self) -> &Mailbox {
+        self.session.mailbox_of(self.flow)
+    }
+
+    /// Makes a record when the store knows the Session, and the flow.
     pub(crate) fn record(&self, change: impl FnOnce(u64) -> Change) -> Position {
-        if self.session.is_recorded {
+        if self.session.is_recorded_on(self.flow) {
             self.hub.log.append(change)
         } else {
             Position::START
@@ -93,7 +102,7 @@ impl Exchange<'_> {
             let session = self.session.id;
             self.record(|_| Change::Settled { session, delivery });
         }
-        self.session.mailbox.settle(settled.bytes);
+        self.mailbox().settle(settled.bytes);
     }
 
     pub(crate) fn send_step(
@@ -104,7 +113,8 @@ impl Exchange<'_> {
         after: Position,
     ) -> Result<(), Ending> {
         let gate = self.gate(after);
-        self.link.send_step(step, packet_id, code, gate)
+        self.link
+            .send_step(self.stream, step, packet_id, code, gate)
     }
 
     /// PUBACK, or PUBREC with an error.
@@ -129,7 +139,7 @@ impl Exchange<'_> {
                 let after = self.record(|_| Change::Released(exchanged));
                 if let Some(settled) = settle {
                     // Its record is that of the release.
-                    self.session.mailbox.settle(settled.bytes);
+                    self.mailbox().settle(settled.bytes);
                 }
                 self.send_step(Step::Release, ack.packet_id, ReasonCode::SUCCESS, after)
             }

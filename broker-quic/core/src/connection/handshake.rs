@@ -9,7 +9,7 @@ use quince_codec::{
 
 use super::ending::{ClosedBy, Ending, LastWord};
 use super::link::Link;
-use crate::aliases::{IncomingAliases, OutgoingAliases};
+use super::stream::Stream;
 use crate::attach::{AttachRequest, Attached};
 use crate::config::Config;
 use crate::delayed::Destination;
@@ -154,7 +154,7 @@ impl Pending {
     pub(crate) fn accept(
         self,
         hub: &Hub,
-        link: &mut Link,
+        (link, stream): (&mut Link, &mut Stream),
         attached: Attached,
     ) -> Result<Box<Session>, (Ending, Box<Session>)> {
         let Attached {
@@ -178,7 +178,7 @@ impl Pending {
         let method = link.authentication_method.clone();
         let properties = self.connack_properties(&hub.config, method.as_deref());
         if link
-            .send_connack(present, properties.as_properties(), gate)
+            .send_connack(stream, present, properties.as_properties(), gate)
             .is_err()
         {
             // The client's Maximum Packet Size leaves no room for what it must know.
@@ -188,10 +188,7 @@ impl Pending {
             will,
             record: will_record.map(Position::records),
         });
-        session
-            .flows
-            .values_mut()
-            .for_each(|flow| flow.begin_connection());
+        session.control.begin_connection();
         Ok(session)
     }
 
@@ -249,12 +246,10 @@ impl Link {
             .map(|redirect| Arc::clone(&redirect.server_reference));
         self.authentication_method = properties.authentication_method().map(Arc::from);
         self.problem_information = properties.request_problem_information().unwrap_or(true);
-        self.incoming_aliases = IncomingAliases::new(config.topic_alias_maximum);
-        let outgoing = properties
+        self.outgoing_aliases = properties
             .topic_alias_maximum()
             .unwrap_or(0)
             .min(config.topic_alias_maximum);
-        self.outgoing_aliases = OutgoingAliases::new(outgoing);
     }
 }
 

@@ -7,7 +7,9 @@ use quince_codec::{
 use super::ending::{ClosedBy, Ending, LastWord};
 use super::handshake::{Pending, refusal};
 use super::{Connection, Output, State};
+use crate::aliases::OutgoingAliases;
 use crate::attach::Attached;
+use crate::identifier::FlowId;
 use crate::registry::{Aftermath, Attach};
 use crate::time::Time;
 
@@ -49,10 +51,16 @@ impl Connection {
             }
         };
         let keep_alive = pending.keep_alive;
-        match pending.accept(&self.hub, &mut self.link, attached) {
+        for stream in self.streams.all_mut() {
+            stream.outgoing_aliases = OutgoingAliases::new(self.link.outgoing_aliases);
+        }
+        let sending = (&mut self.link, &mut self.streams.control);
+        match pending.accept(&self.hub, sending, attached) {
             Ok(session) => {
-                session.mailbox.attach(self.waker.clone());
-                self.framer
+                session.mailbox().attach(self.waker.clone());
+                self.streams
+                    .control
+                    .framer
                     .set_max_packet_size(self.hub.config.packet_after_connack);
                 self.keep_alive = keep_alive;
                 self.last_packet = now;
@@ -104,6 +112,15 @@ impl Connection {
         self.end(now, ending);
     }
 
+    /// Ends what an error on this flow ends: the connection, or the data flow alone [MQ-13].
+    pub(super) fn fail(&mut self, now: Time, flow: FlowId, ending: Ending) {
+        if flow == FlowId::CONTROL {
+            self.end(now, ending);
+        } else {
+            self.abort_flow(now, flow, u64::from(ending.code.0));
+        }
+    }
+
     /// Ends the protocol life of the connection: lets the Session go, says the last word, and waits for the outbox.
     pub(super) fn end(&mut self, now: Time, ending: Ending) {
         if matches!(self.state, State::Closing { .. }) {
@@ -132,20 +149,23 @@ impl Connection {
             _ => {}
         }
         self.hub.remove_slot(self.id);
-        self.paused = None;
         self.renewal = None;
-        self.framer = Framer::new(self.hub.config.packet_before_connack);
+        // What was to leave on data flows is not waited for: their state has ended.
+        self.streams.drop_data_streams();
+        let control = &mut self.streams.control;
+        control.paused = None;
+        control.framer = Framer::new(self.hub.config.packet_before_connack);
         // No DISCONNECT comes before CONNACK, not even where CONNACK is held [MQTT5-3.14.0-1].
-        let last_word = if self.link.outbox.awaits_connack() {
+        let last_word = if control.outbox.awaits_connack() {
             LastWord::Nothing
         } else {
             ending.last_word
         };
         // What the gate still holds was not promised yet.
-        self.link.outbox.drop_held();
+        control.outbox.drop_held();
         match last_word {
-            LastWord::ConnAck(code) => self.link.send_refusal(code),
-            LastWord::Disconnect(code) => self.link.send_disconnect(code),
+            LastWord::ConnAck(code) => self.link.send_refusal(control, code),
+            LastWord::Disconnect(code) => self.link.send_disconnect(control, code),
             LastWord::Nothing => {}
         }
         self.hub.settle(now, aftermath);
@@ -154,7 +174,7 @@ impl Connection {
     /// Gives out the close; nothing more leaves.
     pub(super) fn close_now(&mut self) {
         if let State::Closing { code, by, .. } = self.state {
-            self.link.outbox.clear();
+            self.streams.control.outbox.clear();
             self.outputs.push_back(Output::Close { code, by });
             self.state = State::Closed;
         }

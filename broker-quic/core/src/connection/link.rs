@@ -1,4 +1,4 @@
-//! The sending side of one network connection: what was agreed at CONNECT, and packets into the outbox.
+//! The sending side of one network connection: what was agreed at CONNECT, and packets into the outbox of a stream.
 
 use std::sync::Arc;
 
@@ -8,8 +8,8 @@ use quince_codec::{
 };
 
 use super::ending::Ending;
-use crate::aliases::{IncomingAliases, OutgoingAliases};
-use crate::outbox::{Gate, Lane, Outbox};
+use super::stream::Stream;
+use crate::outbox::{Gate, Lane};
 use crate::policy::InForce;
 
 /// Which packet of a message's handshake is due.
@@ -63,15 +63,14 @@ pub(crate) struct Link {
     pub(crate) server_reference: Option<Arc<str>>,
     /// The Authentication Method of CONNECT, which holds for the life of the connection.
     pub(crate) authentication_method: Option<Arc<str>>,
-    pub(crate) incoming_aliases: IncomingAliases,
-    pub(crate) outgoing_aliases: OutgoingAliases,
-    pub(crate) outbox: Outbox,
+    /// Topic Aliases that the client takes from us, on each stream.
+    pub(crate) outgoing_aliases: u16,
     /// Where packets are encoded before they enter the outbox.
     scratch: Vec<u8>,
 }
 
 impl Link {
-    pub(crate) fn new(outbox_bytes: usize, in_force: InForce) -> Self {
+    pub(crate) fn new(in_force: InForce) -> Self {
         Self {
             in_force,
             version: Version::V5_0,
@@ -80,9 +79,7 @@ impl Link {
             problem_information: true,
             server_reference: None,
             authentication_method: None,
-            incoming_aliases: IncomingAliases::new(0),
-            outgoing_aliases: OutgoingAliases::new(0),
-            outbox: Outbox::new(outbox_bytes),
+            outgoing_aliases: 0,
             scratch: Vec::new(),
         }
     }
@@ -118,6 +115,7 @@ impl Link {
     /// An acknowledgement or PUBREL.
     pub(crate) fn send_step(
         &mut self,
+        stream: &mut Stream,
         step: Step,
         packet_id: PacketId,
         reason_code: ReasonCode,
@@ -138,13 +136,14 @@ impl Link {
         };
         self.encode_either(&packet(reason.as_properties()), &packet(Properties::EMPTY))
             .map_err(too_large)?;
-        self.outbox.push_after(&self.scratch, step.lane(), gate);
+        stream.outbox.push_after(&self.scratch, step.lane(), gate);
         Ok(())
     }
 
     /// SUBACK.
     pub(crate) fn send_sub_ack(
         &mut self,
+        stream: &mut Stream,
         packet_id: PacketId,
         codes: &[u8],
         gate: Gate,
@@ -160,7 +159,8 @@ impl Link {
         };
         self.encode_either(&packet(reason.as_properties()), &packet(Properties::EMPTY))
             .map_err(too_large)?;
-        self.outbox
+        stream
+            .outbox
             .push_after(&self.scratch, Lane::Acknowledgement, gate);
         Ok(())
     }
@@ -168,6 +168,7 @@ impl Link {
     /// UNSUBACK; versions before 5.0 have no codes in it.
     pub(crate) fn send_unsub_ack(
         &mut self,
+        stream: &mut Stream,
         packet_id: PacketId,
         codes: &[u8],
         gate: Gate,
@@ -182,21 +183,23 @@ impl Link {
             codes,
         }))
         .map_err(too_large)?;
-        self.outbox
+        stream
+            .outbox
             .push_after(&self.scratch, Lane::Acknowledgement, gate);
         Ok(())
     }
 
     /// PINGRESP, which waits for nothing.
-    pub(crate) fn send_ping_resp(&mut self) -> Result<(), Ending> {
+    pub(crate) fn send_ping_resp(&mut self, stream: &mut Stream) -> Result<(), Ending> {
         self.encode(&Packet::PingResp).map_err(too_large)?;
-        self.outbox.push(&self.scratch);
+        stream.outbox.push(&self.scratch);
         Ok(())
     }
 
     /// AUTH, which waits for nothing.
     pub(crate) fn send_auth(
         &mut self,
+        stream: &mut Stream,
         reason_code: ReasonCode,
         properties: Properties<'_>,
     ) -> Result<(), TooLarge> {
@@ -204,13 +207,14 @@ impl Link {
             reason_code,
             properties,
         }))?;
-        self.outbox.push(&self.scratch);
+        stream.outbox.push(&self.scratch);
         Ok(())
     }
 
     /// A CONNACK that accepts. Version 3.1 is not told of the Session.
     pub(crate) fn send_connack(
         &mut self,
+        stream: &mut Stream,
         session_present: bool,
         properties: Properties<'_>,
         gate: Gate,
@@ -220,12 +224,12 @@ impl Link {
             code: 0,
             properties,
         }))?;
-        self.outbox.push_first(&self.scratch, gate);
+        stream.outbox.push_first(&self.scratch, gate);
         Ok(())
     }
 
     /// A CONNACK that refuses. It is left out when the client would not take it.
-    pub(crate) fn send_refusal(&mut self, code: u8) {
+    pub(crate) fn send_refusal(&mut self, stream: &mut Stream, code: u8) {
         let mut reason = self.reason(ReasonCode(code), true);
         if self.version == Version::V5_0
             && let Some(server_reference) = &self.server_reference
@@ -243,12 +247,12 @@ impl Link {
             .encode_either(&packet(reason.as_properties()), &packet(Properties::EMPTY))
             .is_ok()
         {
-            self.outbox.push(&self.scratch);
+            stream.outbox.push(&self.scratch);
         }
     }
 
     /// DISCONNECT, which only version 5.0 has from the server. It is left out when the client would not take it.
-    pub(crate) fn send_disconnect(&mut self, reason_code: ReasonCode) {
+    pub(crate) fn send_disconnect(&mut self, stream: &mut Stream, reason_code: ReasonCode) {
         if self.version != Version::V5_0 {
             return;
         }
@@ -263,36 +267,40 @@ impl Link {
             .encode_either(&packet(reason.as_properties()), &packet(Properties::EMPTY))
             .is_ok()
         {
-            self.outbox.push(&self.scratch);
+            stream.outbox.push(&self.scratch);
         }
     }
 
     /// PUBLISH, with a Topic Alias where that is allowed. `properties` are those of the message without an alias.
     pub(crate) fn send_publish(
         &mut self,
+        stream: &mut Stream,
         publish: &Publish<'_>,
         topic: &Arc<str>,
         gate: Gate,
     ) -> Result<(), TooLarge> {
         let lane = Lane::of(publish.qos);
         // A packet that sets an alias and one that uses it must not be able to pass each other.
-        if self.outbox.is_free(lane, gate) && self.encode_with_alias(publish, topic).is_ok() {
-            self.outbox.push(&self.scratch);
+        if stream.outbox.is_free(lane, gate)
+            && self.encode_with_alias(stream, publish, topic).is_ok()
+        {
+            stream.outbox.push(&self.scratch);
             return Ok(());
         }
         self.encode(&Packet::Publish(*publish))?;
-        self.outbox.push_after(&self.scratch, lane, gate);
+        stream.outbox.push_after(&self.scratch, lane, gate);
         Ok(())
     }
 
     fn encode_with_alias(
         &mut self,
+        stream: &mut Stream,
         publish: &Publish<'_>,
         topic: &Arc<str>,
     ) -> Result<(), TooLarge> {
-        let known = self.outgoing_aliases.find(topic);
+        let known = stream.outgoing_aliases.find(topic);
         let alias = known
-            .or_else(|| self.outgoing_aliases.next())
+            .or_else(|| stream.outgoing_aliases.next())
             .ok_or(TooLarge)?;
         let mut properties = PropertyList::new();
         properties.push(Property::TopicAlias(alias));
@@ -308,7 +316,7 @@ impl Link {
         };
         self.encode(&Packet::Publish(packet))?;
         if known.is_none() {
-            self.outgoing_aliases.set_next(topic);
+            stream.outgoing_aliases.set_next(topic);
         }
         Ok(())
     }

@@ -38,7 +38,7 @@ impl Exchange<'_> {
     fn resolve_topic(&mut self, publish: &Publish<'_>) -> Result<Option<Arc<str>>, Ending> {
         match publish.properties.topic_alias() {
             Some(alias) => self
-                .link
+                .stream
                 .incoming_aliases
                 .resolve(alias, publish.topic)
                 .map(Some)
@@ -92,7 +92,7 @@ impl Exchange<'_> {
             return Err(Ending::error(ReasonCode::RECEIVE_MAXIMUM_EXCEEDED));
         }
         // The identifier and the message are one record: a crash finds both or neither.
-        let origin = if self.session.is_recorded {
+        let origin = if self.session.is_recorded_on(self.flow) {
             Origin::Received(self.exchanged(packet_id))
         } else {
             Origin::Nothing

@@ -4,32 +4,57 @@ use std::collections::VecDeque;
 
 use quince_codec::{Frame, Packet, PacketType, ReasonCode};
 
-use super::authentication::Turn;
 use super::ending::Ending;
 use super::exchange::{Exchange, Handled};
+use super::flows::is_for_control;
 use super::handshake::refusal;
-use super::{Connection, Paused, State, TRY_AGAIN_AFTER};
+use super::stream::Paused;
+use super::{Connection, State, TRY_AGAIN_AFTER};
 use crate::identifier::FlowId;
 use crate::time::Time;
 
 impl Connection {
     /// Does all that can be done now.
     pub(super) fn pump(&mut self, now: Time) {
-        self.link.outbox.release(self.hub.log.durable());
+        let durable = self.hub.log.durable();
+        for stream in self.streams.all_mut() {
+            stream.outbox.release(durable);
+        }
         self.heed_signals(now);
-        self.retry_paused(now);
-        self.process_input(now);
-        if let State::Connected(session) = &mut self.state {
-            let mut exchange = Exchange {
-                hub: &self.hub,
-                link: &mut self.link,
-                session,
-                flow: FlowId::CONTROL,
-                now,
-            };
-            if let Err(ending) = exchange.deliver() {
-                self.end(now, ending);
-            }
+        let mut next = Some(FlowId::CONTROL);
+        while let Some(flow) = next {
+            self.retry_paused(now, flow);
+            self.process_input(now, flow);
+            next = self.streams.after(flow);
+        }
+        let mut next = Some(FlowId::CONTROL);
+        while let Some(flow) = next {
+            self.deliver(now, flow);
+            next = self.streams.after(flow);
+        }
+    }
+
+    /// Moves what waits for a flow into its outbox.
+    fn deliver(&mut self, now: Time, flow: FlowId) {
+        let State::Connected(session) = &mut self.state else {
+            return;
+        };
+        let Some(stream) = self.streams.get_mut(flow) else {
+            return;
+        };
+        if flow != FlowId::CONTROL && !session.has_data_flow(flow) {
+            return;
+        }
+        let mut exchange = Exchange {
+            hub: &self.hub,
+            link: &mut self.link,
+            stream,
+            session,
+            flow,
+            now,
+        };
+        if let Err(ending) = exchange.deliver() {
+            self.fail(now, flow, ending);
         }
     }
 
@@ -41,7 +66,7 @@ impl Connection {
                     self.attached(now, outcome);
                 }
             }
-            State::Connected(session) if session.mailbox.yield_requested() => {
+            State::Connected(session) if session.mailbox().yield_requested() => {
                 // [MQTT5-3.1.4-3] [MQTT3-3.1.4-2]
                 self.end(now, Ending::error(ReasonCode::SESSION_TAKEN_OVER));
             }
@@ -80,37 +105,48 @@ impl Connection {
         }
     }
 
-    pub(super) fn retry_paused(&mut self, now: Time) {
-        let Some(paused) = self.paused.take_if(|paused| paused.retry <= now) else {
+    pub(super) fn retry_paused(&mut self, now: Time, flow: FlowId) {
+        let stream = self.streams.get_mut(flow);
+        let Some(paused) =
+            stream.and_then(|stream| stream.paused.take_if(|paused| paused.retry <= now))
+        else {
             return;
         };
         // The client may not have been heard meanwhile.
         self.last_packet = now;
-        self.process_frame(now, &paused.frame, Some(paused.give_up));
+        self.process_frame(now, flow, &paused.frame, Some(paused.give_up));
         let (mut behind, mut held, finished) = (paused.behind, paused.held, paused.finished);
-        while self.paused.is_none() && matches!(self.state, State::Connected(_)) {
+        loop {
+            let is_connected = matches!(self.state, State::Connected(_));
+            let Some(stream) = self.streams.get_mut(flow).filter(|_| is_connected) else {
+                return;
+            };
+            if let Some(paused) = &mut stream.paused {
+                (paused.behind, paused.held) = (behind, held);
+                paused.finished = finished;
+                return;
+            }
             let Some(frame) = behind.pop_front() else {
                 if finished {
-                    self.transport_closed(now);
+                    self.received_all(now, flow);
                 }
                 return;
             };
             held -= frame.bytes().len();
-            if self.link.outbox.has_room() {
-                self.process_frame(now, &frame, None);
+            if stream.outbox.has_room() {
+                self.process_frame(now, flow, &frame, None);
             } else {
-                self.pause(now, frame, None);
+                self.pause(now, flow, frame, None);
             }
-        }
-        if let Some(paused) = &mut self.paused {
-            (paused.behind, paused.held) = (behind, held);
-            paused.finished = finished;
         }
     }
 
     /// Holds a packet up, and all that must stay behind it, until it is tried again.
-    fn pause(&mut self, now: Time, frame: Frame, give_up: Option<Time>) {
-        self.paused = Some(Paused {
+    fn pause(&mut self, now: Time, flow: FlowId, frame: Frame, give_up: Option<Time>) {
+        let Some(stream) = self.streams.get_mut(flow) else {
+            return;
+        };
+        stream.paused = Some(Paused {
             frame,
             behind: VecDeque::new(),
             held: 0,
@@ -120,35 +156,34 @@ impl Connection {
         });
     }
 
-    pub(super) fn process_input(&mut self, now: Time) {
-        loop {
-            let ready = match self.state {
-                State::AwaitingConnect { .. }
-                | State::Authenticating {
-                    turn: Turn::Client, ..
-                } => true,
-                State::Connected(_) => self.takes_packets(),
-                _ => false,
-            };
-            if !ready {
+    pub(super) fn process_input(&mut self, now: Time, flow: FlowId) {
+        while self.wants_input(flow) {
+            let Some(stream) = self.streams.get_mut(flow) else {
                 return;
-            }
-            match self.framer.next_frame() {
+            };
+            match stream.framer.next_frame() {
                 Ok(None) => return,
                 Ok(Some(frame)) => {
                     self.last_packet = now;
-                    match &mut self.paused {
+                    match &mut stream.paused {
                         Some(paused) if !Paused::passes(&frame) => paused.hold(frame),
-                        _ => self.process_frame(now, &frame, None),
+                        _ => self.process_frame(now, flow, &frame, None),
                     }
                 }
-                Err(error) => self.end_by_error(now, error, None),
+                Err(error) if flow == FlowId::CONTROL => self.end_by_error(now, error, None),
+                Err(error) => self.abort_flow_by_error(now, flow, error),
             }
         }
     }
 
     /// Handles a packet, for the first time or again; `give_up` is set when it is tried again.
-    pub(super) fn process_frame(&mut self, now: Time, frame: &Frame, give_up: Option<Time>) {
+    pub(super) fn process_frame(
+        &mut self,
+        now: Time,
+        flow: FlowId,
+        frame: &Frame,
+        give_up: Option<Time>,
+    ) {
         if matches!(self.state, State::AwaitingConnect { .. })
             && frame.packet_type() != Some(PacketType::Connect)
         {
@@ -156,10 +191,18 @@ impl Connection {
             self.end(now, Ending::silent(ReasonCode::PROTOCOL_ERROR));
             return;
         }
+        if flow != FlowId::CONTROL && is_for_control(frame.packet_type()) {
+            self.fail(now, flow, Ending::error(ReasonCode::PROTOCOL_ERROR));
+            return;
+        }
         let packet = match frame.decode(self.link.version) {
             Ok(packet) => packet,
-            Err(error) => {
+            Err(error) if flow == FlowId::CONTROL => {
                 self.end_by_error(now, error, frame.connect_version());
+                return;
+            }
+            Err(error) => {
+                self.abort_flow_by_error(now, flow, error);
                 return;
             }
         };
@@ -179,19 +222,23 @@ impl Connection {
             }
             return;
         };
+        let Some(stream) = self.streams.get_mut(flow) else {
+            return;
+        };
         let mut exchange = Exchange {
             hub: &self.hub,
             link: &mut self.link,
+            stream,
             session,
-            flow: FlowId::CONTROL,
+            flow,
             now,
         };
         match exchange.handle(&packet) {
             Ok(Handled::Done) => {}
             Ok(Handled::TryAgain) => {
-                self.pause(now, frame.clone(), give_up);
+                self.pause(now, flow, frame.clone(), give_up);
             }
-            Err(ending) => self.end(now, ending),
+            Err(ending) => self.fail(now, flow, ending),
         }
     }
 }

@@ -38,7 +38,8 @@ impl Exchange<'_> {
             codes.push(code);
         }
         let gate = self.gate(after);
-        self.link.send_sub_ack(subscribe.packet_id, &codes, gate)
+        self.link
+            .send_sub_ack(self.stream, subscribe.packet_id, &codes, gate)
     }
 
     /// How SUBACK says that a subscription was not made, as far as the version can say so.
@@ -65,7 +66,7 @@ impl Exchange<'_> {
         if !self.is_allowed(Action::Subscribe(filter)) {
             return Err(ReasonCode::NOT_AUTHORIZED);
         }
-        if self.session.is_recorded && self.hub.log.is_full() {
+        if self.session.is_recorded_on(self.flow) && self.hub.log.is_full() {
             return Err(ReasonCode::QUOTA_EXCEEDED);
         }
         let filter: Arc<str> = Arc::from(filter);
@@ -87,8 +88,9 @@ impl Exchange<'_> {
         };
         if reads_retained && Route::of(&filter).share.is_none() {
             self.session
+                .flow(self.flow)
                 .cursors
-                .retain(|cursor| cursor.flow != self.flow || cursor.filter != filter);
+                .retain(|cursor| cursor.filter != filter);
             let owed = self.record(|_| Change::RetainedOwed {
                 session: self.session.id,
                 flow: self.flow,
@@ -96,8 +98,7 @@ impl Exchange<'_> {
                 last: None,
             });
             record = record.max(owed);
-            self.session.cursors.push_back(Cursor::new(
-                self.flow,
+            self.session.flow(self.flow).cursors.push_back(Cursor::new(
                 filter,
                 granted,
                 wanted.identifier,
@@ -127,7 +128,7 @@ impl Exchange<'_> {
         }
         let gate = self.gate(after);
         self.link
-            .send_unsub_ack(unsubscribe.packet_id, &codes, gate)
+            .send_unsub_ack(self.stream, unsubscribe.packet_id, &codes, gate)
     }
 
     fn check_user_properties(&self, count: usize) -> Result<(), Ending> {

@@ -667,7 +667,7 @@ fn input_is_held_up_to_its_bound_by_a_driver_that_goes_on_reading() {
             connection.poll_output(),
             Some(Output::Authenticate(_))
         ));
-        assert!(!connection.wants_input());
+        assert!(!connection.wants_input(FlowId::CONTROL));
         connection.receive(Time::ZERO, FlowId::CONTROL, &vec![0; length - 1]);
         connection.receive(Time::ZERO, FlowId::CONTROL, &[0]);
         assert_eq!(connection.is_ended(), ends);
@@ -737,7 +737,7 @@ fn input_of_a_session_is_bounded_for_a_driver_that_goes_on_reading() {
     connection.authenticated(now, Ok(Principal::anonymous()));
     let pings = [0xc0, 0x00].repeat(32_768);
     // Nothing is written, so the answers fill the outbox.
-    while connection.wants_input() {
+    while connection.wants_input(FlowId::CONTROL) {
         connection.receive(now, FlowId::CONTROL, &pings);
     }
     for _ in 0..17 {

@@ -8,6 +8,7 @@ mod deliver;
 mod durability;
 mod errors;
 mod figures;
+mod flows;
 mod hostile;
 mod interleave;
 mod limits;

@@ -142,7 +142,8 @@ pub(crate) fn ack_with(number: u16, code: u8) -> Acknowledgement<'static> {
 /// A virtual broker and what is known of its clients.
 pub(crate) struct Net {
     pub(crate) broker: VirtualBroker,
-    clients: BTreeMap<Client, (Version, Framer)>,
+    versions: BTreeMap<Client, Version>,
+    framers: BTreeMap<(Client, FlowId), Framer>,
 }
 
 impl Net {
@@ -157,15 +158,15 @@ impl Net {
     pub(crate) fn over(broker: VirtualBroker) -> Self {
         Self {
             broker,
-            clients: BTreeMap::new(),
+            versions: BTreeMap::new(),
+            framers: BTreeMap::new(),
         }
     }
 
     /// A connection without CONNECT.
     pub(crate) fn open(&mut self, version: Version) -> Client {
         let client = self.broker.connect();
-        self.clients
-            .insert(client, (version, Framer::new(u32::MAX)));
+        self.versions.insert(client, version);
         client
     }
 
@@ -226,9 +227,12 @@ impl Net {
     }
 
     pub(crate) fn send(&mut self, client: Client, packet: &Packet<'_>) {
-        let version = self.clients[&client].0;
-        let bytes = packet.to_bytes(version).expect("encodes");
-        self.raw(client, &bytes);
+        self.send_on(client, FlowId::CONTROL, packet);
+    }
+
+    pub(crate) fn send_on(&mut self, client: Client, flow: FlowId, packet: &Packet<'_>) {
+        let bytes = packet.to_bytes(self.versions[&client]).expect("encodes");
+        self.broker.write(client, flow, &bytes);
     }
 
     pub(crate) fn raw(&mut self, client: Client, bytes: &[u8]) {
@@ -260,6 +264,17 @@ impl Net {
         properties: &[Property<'_>],
         filters: &[(&str, SubscriptionOptions)],
     ) {
+        self.subscribe_on(client, FlowId::CONTROL, number, properties, filters);
+    }
+
+    pub(crate) fn subscribe_on(
+        &mut self,
+        client: Client,
+        flow: FlowId,
+        number: u16,
+        properties: &[Property<'_>],
+        filters: &[(&str, SubscriptionOptions)],
+    ) {
         let properties = list(properties);
         let mut subscriptions = SubscriptionList::new();
         for (filter, options) in filters {
@@ -270,7 +285,7 @@ impl Net {
             properties: properties.as_properties(),
             subscriptions: subscriptions.as_ref(),
         });
-        self.send(client, &packet);
+        self.send_on(client, flow, &packet);
     }
 
     /// Subscribes and reads the SUBACK, which must grant everything.
@@ -291,6 +306,16 @@ impl Net {
     }
 
     pub(crate) fn unsubscribe(&mut self, client: Client, number: u16, filters: &[&str]) {
+        self.unsubscribe_on(client, FlowId::CONTROL, number, filters);
+    }
+
+    pub(crate) fn unsubscribe_on(
+        &mut self,
+        client: Client,
+        flow: FlowId,
+        number: u16,
+        filters: &[&str],
+    ) {
         let mut list = FilterList::new();
         for filter in filters {
             list.push(filter);
@@ -300,7 +325,7 @@ impl Net {
             properties: Properties::EMPTY,
             filters: list.as_ref(),
         });
-        self.send(client, &packet);
+        self.send_on(client, flow, &packet);
     }
 
     pub(crate) fn disconnect(&mut self, client: Client, code: u8, properties: &[Property<'_>]) {
@@ -318,19 +343,30 @@ impl Net {
 
     /// Everything that the client has got since the last call, one line per packet.
     pub(crate) fn read(&mut self, client: Client) -> Vec<String> {
-        self.frames(client)
+        self.read_on(client, FlowId::CONTROL)
+    }
+
+    /// The same, on one flow.
+    pub(crate) fn read_on(&mut self, client: Client, flow: FlowId) -> Vec<String> {
+        self.frames_on(client, flow)
             .iter()
             .map(|(version, frame)| describe(*version, frame))
             .collect()
     }
 
     pub(crate) fn frames(&mut self, client: Client) -> Vec<(Version, Frame)> {
-        let bytes = self.broker.read(client);
-        let (version, framer) = self.clients.get_mut(&client).expect("known");
+        self.frames_on(client, FlowId::CONTROL)
+    }
+
+    fn frames_on(&mut self, client: Client, flow: FlowId) -> Vec<(Version, Frame)> {
+        let bytes = self.broker.read_flow(client, flow);
+        let version = self.versions[&client];
+        let framers = self.framers.entry((client, flow));
+        let framer = framers.or_insert_with(|| Framer::new(u32::MAX));
         framer.push(&bytes);
         let mut frames = Vec::new();
         while let Some(frame) = framer.next_frame().expect("the broker frames well") {
-            frames.push((*version, frame));
+            frames.push((version, frame));
         }
         assert_eq!(framer.buffered(), 0, "half a packet");
         frames
@@ -357,7 +393,7 @@ impl Net {
 
     /// Reads a DISCONNECT with this code (nothing in version 3.1.1) and the end of the stream.
     pub(crate) fn assert_refused(&mut self, client: Client, code: u8) {
-        let version = self.clients[&client].0;
+        let version = self.versions[&client];
         let expected = if version == V5 {
             vec![format!("DISCONNECT {code:02x}")]
         } else {

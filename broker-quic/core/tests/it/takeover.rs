@@ -151,7 +151,7 @@ mod apart {
             new.writable(FlowId::CONTROL).is_empty(),
             "no CONNACK before the Session is there"
         );
-        assert!(!new.wants_input());
+        assert!(!new.wants_input(FlowId::CONTROL));
         old.advance(Time::ZERO);
         assert!(old.is_ended());
         assert_eq!(
@@ -161,7 +161,7 @@ mod apart {
         );
         new.advance(Time::ZERO);
         assert_eq!(new.writable(FlowId::CONTROL)[0], 0x20);
-        assert!(new.wants_input());
+        assert!(new.wants_input(FlowId::CONTROL));
     }
 
     #[test]

@@ -85,6 +85,7 @@ impl Peer {
                     self.connection
                         .authenticated(Time::ZERO, Ok(Principal::anonymous()));
                 }
+                Some(Output::EndFlow { .. }) => panic!("there are no data flows here"),
                 Some(Output::Close { .. }) => self.closed = true,
                 None if count == 0 => return,
                 None => {}

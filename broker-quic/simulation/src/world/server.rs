@@ -83,7 +83,7 @@ impl World<'_> {
             return vec![Ready::Drop];
         }
         let connection = &mut task.connection;
-        let reads = connection.wants_input();
+        let reads = connection.wants_input(FlowId::CONTROL);
         let mut ready = Vec::new();
         let mut offer = |is_ready: bool, what: Ready| {
             if is_ready {
@@ -325,6 +325,7 @@ impl World<'_> {
         for output in done.outputs {
             match output {
                 Output::Authenticate(_) => wire.asks = true,
+                Output::EndFlow { flow, .. } => unreachable!("{flow} was never opened"),
                 Output::Close { code, by } => {
                     self.trace.note(format_args!(
                         "{} {number}: closed by {by:?}, {code:?}",
