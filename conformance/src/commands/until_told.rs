@@ -1,5 +1,8 @@
 //! Runs the work of a command until it is done, or until somebody wants this program to end.
 
+#[cfg(unix)]
+use std::{future::poll_fn, task::Poll};
+
 use tokio::{sync::watch, task::LocalSet};
 
 use super::Failure;
@@ -20,10 +23,11 @@ pub(super) fn run_until_told<F: Future>(
     Ok(runtime.block_on(LocalSet::new().run_until(async {
         let (end, stop) = watch::channel(false);
         tokio::spawn(async move {
-            told_to_end().await;
+            let mut wishes = Wishes::new();
+            wishes.next().await;
             // Nobody listens any more when the work is done by now.
             let _ = end.send(true);
-            told_to_end().await;
+            wishes.next().await;
             // Nothing is unwound on this way out.
             group::end_all();
             std::process::exit(ExitCode::NoVerdict.number().into());
@@ -32,26 +36,48 @@ pub(super) fn run_until_told<F: Future>(
     })))
 }
 
-/// Ready when somebody wants this program to end.
-async fn told_to_end() {
-    #[cfg(unix)]
-    {
+/// The signals by which somebody wants this program to end. None that comes after this was made is missed.
+#[cfg(unix)]
+struct Wishes(Vec<tokio::signal::unix::Signal>);
+
+#[cfg(unix)]
+impl Wishes {
+    fn new() -> Self {
         use tokio::signal::unix::{SignalKind, signal};
-        let (Ok(mut interrupted), Ok(mut terminated), Ok(mut hung_up)) = (
-            signal(SignalKind::interrupt()),
-            signal(SignalKind::terminate()),
-            signal(SignalKind::hangup()),
-        ) else {
-            return std::future::pending().await;
-        };
-        tokio::select! {
-            _ = interrupted.recv() => {}
-            _ = terminated.recv() => {}
-            _ = hung_up.recv() => {}
-        }
+        let kinds = [
+            SignalKind::interrupt(),
+            SignalKind::terminate(),
+            SignalKind::hangup(),
+        ];
+        // One that cannot be had ends the program by itself.
+        Self(kinds.into_iter().flat_map(signal).collect())
     }
-    #[cfg(not(unix))]
-    if tokio::signal::ctrl_c().await.is_err() {
-        std::future::pending().await
+
+    async fn next(&mut self) {
+        poll_fn(|context| {
+            let mut signals = self.0.iter_mut();
+            match signals.any(|signal| signal.poll_recv(context).is_ready()) {
+                true => Poll::Ready(()),
+                false => Poll::Pending,
+            }
+        })
+        .await
+    }
+}
+
+/// Ctrl-C, by which somebody wants this program to end.
+#[cfg(not(unix))]
+struct Wishes;
+
+#[cfg(not(unix))]
+impl Wishes {
+    fn new() -> Self {
+        Self
+    }
+
+    async fn next(&mut self) {
+        if tokio::signal::ctrl_c().await.is_err() {
+            std::future::pending().await
+        }
     }
 }

@@ -172,7 +172,10 @@ mod on_the_command_line {
     fn target(name: &str, line: &str) -> PathBuf {
         let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
         fs::create_dir_all(&folder).expect("a folder");
-        let _ = fs::remove_file(folder.join("seen"));
+        for left in ["seen", "asked"] {
+            // Absent unless there was an earlier run.
+            let _ = fs::remove_file(folder.join(left));
+        }
         fs::write(folder.join("one.kdl"), SCENARIO).expect("writes");
         fs::write(folder.join("start"), line).expect("writes");
         let text = "name = \"a broker\"\nstart = [\"sh\", \"start\"]\npatience_seconds = 60\n\
@@ -195,13 +198,19 @@ mod on_the_command_line {
 
     /// The processes that `start` has written down.
     fn started(folder: &Path) -> Vec<String> {
+        let text = wait_for(&folder.join("seen"));
+        text.split_whitespace().map(str::to_owned).collect()
+    }
+
+    /// The line that a process writes into that file, once it is there.
+    fn wait_for(file: &Path) -> String {
         let since = Instant::now();
         loop {
-            let text = fs::read_to_string(folder.join("seen")).unwrap_or_default();
+            let text = fs::read_to_string(file).unwrap_or_default();
             if text.ends_with('\n') {
-                return text.split_whitespace().map(str::to_owned).collect();
+                return text;
             }
-            assert!(since.elapsed() < PATIENCE, "it never starts");
+            assert!(since.elapsed() < PATIENCE, "{} never comes", file.display());
             sleep(Duration::from_millis(20));
         }
     }
@@ -248,15 +257,21 @@ mod on_the_command_line {
 
     #[test]
     fn a_second_ctrl_c_ends_what_does_not_want_to_end() {
-        let line = "trap '' TERM; sh -c \"trap '' TERM; echo $$ \\$\\$ >seen; sleep 600 & wait\"";
+        // Both say that they were asked to end, and stay.
+        let line = "trap : TERM\n\
+                    sh -c 'trap \"echo asked >asked\" TERM; echo $PPID $$ >seen; while :; do sleep 600 & wait; done' &\n\
+                    while :; do wait; done";
         let folder = target("never-ends", line);
         let suite = suite(&folder);
         let processes = started(&folder);
         assert_eq!(processes.len(), 2);
         send(&suite, Signal::INT);
-        sleep(Duration::from_millis(300));
+        wait_for(&folder.join("asked"));
         send(&suite, Signal::INT);
-        assert_eq!(ended(suite).status.code(), Some(3));
+        let output = ended(suite);
+        assert_eq!(output.status.code(), Some(3));
+        let out = String::from_utf8_lossy(&output.stdout);
+        assert_eq!(out, "", "it does not stay to report");
         all_gone(&processes);
     }
 
