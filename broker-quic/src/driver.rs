@@ -15,7 +15,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 use tracing::debug;
 
 use crate::access::{Login, Verdict};
-use crate::transport::{Incoming, Reader, Writer};
+use crate::transport::{Incoming, Reader, Writer, Written};
 
 /// How long the peer may take to have the last bytes and to close its own side.
 const LINGER: Duration = Duration::from_secs(2);
@@ -87,7 +87,7 @@ impl Wake for Bell {
 /// What happened first.
 enum Step {
     Incoming(Incoming),
-    Written(FlowId, std::io::Result<usize>),
+    Written(Written),
     Judged(Verdict),
     Woken,
     Timer,
@@ -107,8 +107,10 @@ pub(crate) async fn serve(
         while let Some(output) = connection.poll_output() {
             match output {
                 Output::Authenticate(request) => login.ask(request, clock.now()),
-                // No transport opens one yet.
-                Output::EndFlow { .. } => {}
+                Output::EndFlow { flow, end } => {
+                    reader.end_flow(flow, end);
+                    writer.end_flow(flow, end);
+                }
                 Output::Close { code, by } => {
                     debug!(connection = connection.id().number(), %code, ?by, "closing");
                     close(reader, writer).await;
@@ -128,8 +130,11 @@ pub(crate) async fn serve(
         let now = clock.now();
         match step {
             Step::Incoming(incoming) => receive(&mut connection, now, incoming),
-            Step::Written(flow, Ok(count)) => connection.written(now, flow, count),
-            Step::Written(_, Err(_)) => connection.transport_closed(now),
+            Step::Written(Written::Some(flow, count)) => connection.written(now, flow, count),
+            Step::Written(Written::Stopped(flow, code)) => {
+                connection.flow_stopped(now, flow, code);
+            }
+            Step::Written(Written::Lost) => connection.transport_closed(now),
             Step::Judged(Verdict::Answer(answer)) => connection.authenticated(now, answer),
             Step::Judged(Verdict::Unwelcome) => {
                 connection.turn_away(now, ReasonCode::NOT_AUTHORIZED);
@@ -148,18 +153,14 @@ async fn next_step(
     writer: &mut impl Writer,
     login: &mut Login,
 ) -> Step {
-    let reads = connection.wants_input(FlowId::CONTROL);
+    let connection: &Connection = connection;
     let timer = connection.next_timeout().map(|time| clock.instant(time));
-    let flow = connection.flows_with_output().next();
-    let bytes = flow.map(|flow| (flow, connection.writable(flow)));
+    let flows = connection.flows_with_output();
+    let writes = flows.clone().next().is_some();
+    let offers = flows.map(|flow| (flow, connection.writable(flow)));
     tokio::select! {
-        result = async {
-            match bytes {
-                Some((flow, bytes)) => Step::Written(flow, writer.write(flow, bytes).await),
-                None => std::future::pending().await,
-            }
-        } => result,
-        incoming = reader.read(), if reads => Step::Incoming(incoming),
+        written = writer.write(offers), if writes => Step::Written(written),
+        incoming = reader.read(|flow| connection.wants_input(flow)) => Step::Incoming(incoming),
         () = bell.rung() => Step::Woken,
         verdict = login.verdict() => Step::Judged(verdict),
         () = sleep_until_some(timer) => Step::Timer,
@@ -173,8 +174,10 @@ fn receive(connection: &mut Connection, now: Time, incoming: Incoming) {
                 connection.receive(now, flow, chunk);
             }
         }
+        Incoming::Opened(flow) => connection.flow_opened(now, flow),
         Incoming::Finished(flow) => connection.flow_finished(now, flow),
         Incoming::Reset(flow, code) => connection.flow_reset(now, flow, code),
+        Incoming::Stopped(flow, code) => connection.flow_stopped(now, flow, code),
         Incoming::Lost => connection.transport_closed(now),
     }
 }
@@ -187,8 +190,15 @@ async fn close(mut reader: impl Reader, mut writer: impl Writer) {
     let farewell = async {
         writer.finish().await;
         let mut dropped = 0;
-        while let Incoming::Bytes(_, bytes) = reader.read().await {
-            dropped += bytes.len();
+        loop {
+            match reader.read(|flow| flow == FlowId::CONTROL).await {
+                Incoming::Bytes(_, bytes) => dropped += bytes.len(),
+                Incoming::Finished(FlowId::CONTROL)
+                | Incoming::Reset(FlowId::CONTROL, _)
+                | Incoming::Lost => break,
+                // Data flows go with the connection.
+                _ => {}
+            }
             if dropped > LINGER_BYTES {
                 break;
             }

@@ -150,6 +150,9 @@ impl Server {
         let tls = Tls::load(&settings, None)?;
         let core = Config {
             authentication_methods: access.methods(),
+            // One stream is the control flow's.
+            data_flows: usize::try_from(settings.quic.bidirectional_streams.saturating_sub(1))
+                .unwrap_or(usize::MAX),
             ..settings.core.clone()
         };
         let (hub, clock, opened) = Self::recover(core, &settings, &access)?;

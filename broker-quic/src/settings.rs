@@ -93,10 +93,9 @@ pub struct QuicSettings {
     pub idle_timeout: Duration,
     /// How often a quiet connection is probed, so that paths stay open and losses are noticed.
     pub keep_alive: Duration,
-    /// Bidirectional streams that a client may have open: the control stream and no other.
+    /// Bidirectional streams that a client may have open: the control stream, and one for each data flow. There are no others: a
+    /// client gets no credit for unidirectional streams.
     pub bidirectional_streams: u32,
-    /// Unidirectional streams that a client may have open.
-    pub unidirectional_streams: u32,
     /// How much one stream may have under way to us.
     pub stream_window: u32,
     /// How much one connection may have under way to us.
@@ -118,8 +117,7 @@ impl Default for QuicSettings {
         Self {
             idle_timeout: Duration::from_secs(120),
             keep_alive: Duration::from_secs(15),
-            bidirectional_streams: 1,
-            unidirectional_streams: 0,
+            bidirectional_streams: 16,
             stream_window: 256 * 1024,
             connection_window: 1024 * 1024,
             send_window: 1024 * 1024,

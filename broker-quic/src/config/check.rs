@@ -7,7 +7,7 @@ use std::time::Duration;
 use quince_core::{Config, Redirect, Validity};
 
 use super::file::{
-    FileFormat, JwtSection, LimitsSection, ListenerSection, ServerSection, TlsSection,
+    FileFormat, JwtSection, LimitsSection, ListenerSection, QuicSection, ServerSection, TlsSection,
 };
 use super::source::{Source, Step};
 use super::{Configuration, Flags};
@@ -28,6 +28,7 @@ pub(super) fn configuration(
     flags: &Flags,
 ) -> Result<Configuration, Problem> {
     check_limits(source, &format.limits)?;
+    check_quic(source, &format.quic)?;
     let access = access(source, &format, flags)?;
     let tls = tls(source, &format.tls, flags)?;
     let core = Config {
@@ -311,6 +312,19 @@ fn tokens(source: &Source, jwt: &JwtSection) -> Result<TokenSettings, Problem> {
         name_claim: jwt.name_claim.clone(),
         leeway: Duration::from_secs(jwt.leeway_seconds),
     })
+}
+
+/// Without a stream there is no CONNECT.
+fn check_quic(source: &Source, quic: &QuicSection) -> Result<(), Problem> {
+    let key = "bidirectional_streams";
+    if quic.bidirectional_streams == 0 {
+        return Err(source.problem(
+            &[Key("quic"), Key(key)],
+            format!("with {key} = 0 nothing would work"),
+            "write a number from 1 upwards; with 1 there is a control stream and no other",
+        ));
+    }
+    Ok(())
 }
 
 /// Zero where zero would stop everything, and sizes that cannot work together.

@@ -196,7 +196,6 @@ pub(crate) struct QuicSection {
     pub(crate) idle_timeout_seconds: u64,
     pub(crate) keep_alive_seconds: u64,
     pub(crate) bidirectional_streams: u32,
-    pub(crate) unidirectional_streams: u32,
     pub(crate) stream_window_bytes: u32,
     pub(crate) connection_window_bytes: u32,
     pub(crate) send_window_bytes: u32,

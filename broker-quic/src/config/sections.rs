@@ -136,7 +136,6 @@ impl QuicSection {
             idle_timeout,
             keep_alive,
             bidirectional_streams,
-            unidirectional_streams,
             stream_window,
             connection_window,
             send_window,
@@ -149,7 +148,6 @@ impl QuicSection {
             idle_timeout_seconds: idle_timeout.as_secs(),
             keep_alive_seconds: keep_alive.as_secs(),
             bidirectional_streams,
-            unidirectional_streams,
             stream_window_bytes: stream_window,
             connection_window_bytes: connection_window,
             send_window_bytes: send_window,
@@ -165,7 +163,6 @@ impl QuicSection {
             idle_timeout: Duration::from_secs(self.idle_timeout_seconds),
             keep_alive: Duration::from_secs(self.keep_alive_seconds),
             bidirectional_streams: self.bidirectional_streams,
-            unidirectional_streams: self.unidirectional_streams,
             stream_window: self.stream_window_bytes,
             connection_window: self.connection_window_bytes,
             send_window: self.send_window_bytes,
@@ -208,7 +205,7 @@ mod tests {
     use super::*;
 
     /// Fields that no file sets: drawn at the start, decided by other settings, or known to the authenticator alone.
-    const NOT_IN_FILES: [&str; 3] = ["seed", "durability", "authentication_methods"];
+    const NOT_IN_FILES: [&str; 4] = ["seed", "durability", "authentication_methods", "data_flows"];
 
     /// Fields that are set in another section than `[limits]`, or by another name.
     const RENAMED: [(&str, &str); 4] = [

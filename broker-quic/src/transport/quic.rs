@@ -1,14 +1,20 @@
-//! QUIC, single stream: the client's first bidirectional stream is the control flow.
+//! QUIC: the client's first bidirectional stream is the control flow, each further one a data flow
+//! (`docs/mqtt-over-quic.md`).
 
-use std::io;
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::future::poll_fn;
+use std::ops::Bound;
+use std::pin::{Pin, pin};
+use std::sync::{Arc, mpsc};
+use std::task::{Context, Poll, ready};
 
-use quince_core::FlowId;
+use bytes::Bytes;
+use quince_core::{FlowEnd, FlowId};
 use quinn::crypto::rustls::QuicServerConfig;
-use quinn::{IdleTimeout, VarInt};
+use quinn::{IdleTimeout, ReadError, RecvStream, SendStream, StoppedError, VarInt, WriteError};
 use rustls::pki_types::CertificateDer;
 
-use super::{Incoming, READ_BYTES, Reader, Writer};
+use super::{Incoming, READ_BYTES, Reader, Writer, Written};
 use crate::settings::QuicSettings;
 
 /// A listener's configuration.
@@ -43,7 +49,7 @@ fn transport_config(settings: &QuicSettings) -> Result<quinn::TransportConfig, r
         .max_idle_timeout(Some(idle))
         .keep_alive_interval(Some(settings.keep_alive))
         .max_concurrent_bidi_streams(settings.bidirectional_streams.into())
-        .max_concurrent_uni_streams(settings.unidirectional_streams.into())
+        .max_concurrent_uni_streams(VarInt::from_u32(0))
         .stream_receive_window(settings.stream_window.into())
         .receive_window(settings.connection_window.into())
         .send_window(settings.send_window.into())
@@ -55,44 +61,232 @@ fn transport_config(settings: &QuicSettings) -> Result<quinn::TransportConfig, r
 /// The two halves of a connection whose control stream is open.
 pub(crate) fn split(
     connection: quinn::Connection,
-    send: quinn::SendStream,
-    receive: quinn::RecvStream,
+    send: SendStream,
+    receive: RecvStream,
 ) -> (QuicReader, QuicWriter) {
-    (QuicReader { receive }, QuicWriter { connection, send })
+    // What is urgent for all flows, as PINGRESP and DISCONNECT, goes first.
+    let _ = send.set_priority(1);
+    let (opened, newly_opened) = mpsc::channel();
+    let reader = QuicReader {
+        connection: connection.clone(),
+        accepts: true,
+        control: receive,
+        data: BTreeMap::new(),
+        last_read: FlowId::CONTROL,
+        opened,
+    };
+    let writer = QuicWriter {
+        connection,
+        control: send,
+        data: BTreeMap::new(),
+        newly_opened,
+    };
+    (reader, writer)
+}
+
+type Stopped = Pin<Box<dyn Future<Output = Result<Option<VarInt>, StoppedError>> + Send>>;
+
+/// A data flow as far as it is read.
+struct Receiving {
+    /// `None` when the client has ended its side.
+    stream: Option<RecvStream>,
+    /// Comes when the client takes nothing more; `None` when that was told.
+    stopped: Option<Stopped>,
 }
 
 pub(crate) struct QuicReader {
-    receive: quinn::RecvStream,
+    connection: quinn::Connection,
+    /// Whether there may be further streams: not when the connection is lost. That is told when what was received on the
+    /// control flow before has been read.
+    accepts: bool,
+    control: RecvStream,
+    data: BTreeMap<FlowId, Receiving>,
+    /// Flows take turns.
+    last_read: FlowId,
+    /// The other half of each stream, on its way to the writer.
+    opened: mpsc::Sender<(FlowId, SendStream)>,
+}
+
+impl QuicReader {
+    fn open(&mut self, send: SendStream, receive: RecvStream) -> Incoming {
+        // A stream is not numbered twice, and neither is a flow. Stream 0 is the control flow.
+        let flow = FlowId::new(receive.id().index());
+        let receiving = Receiving {
+            stopped: Some(Box::pin(send.stopped())),
+            stream: Some(receive),
+        };
+        self.data.insert(flow, receiving);
+        // The writer lives as long as the reader.
+        let _ = self.opened.send((flow, send));
+        Incoming::Opened(flow)
+    }
+
+    /// What came on any flow, the ones behind the last first.
+    fn poll_flows(
+        &mut self,
+        context: &mut Context<'_>,
+        wanted: &impl Fn(FlowId) -> bool,
+    ) -> Poll<Incoming> {
+        let last = self.last_read;
+        let behind = (Bound::Excluded(last), Bound::Unbounded);
+        for (flow, receiving) in self.data.range_mut(behind) {
+            if let Poll::Ready(incoming) = receiving.poll(*flow, context, wanted) {
+                self.last_read = *flow;
+                return Poll::Ready(incoming);
+            }
+        }
+        if wanted(FlowId::CONTROL)
+            && let Poll::Ready(incoming) = poll_control(&mut self.control, context)
+        {
+            self.last_read = FlowId::CONTROL;
+            return Poll::Ready(incoming);
+        }
+        for (flow, receiving) in self.data.range_mut(..=last) {
+            if let Poll::Ready(incoming) = receiving.poll(*flow, context, wanted) {
+                self.last_read = *flow;
+                return Poll::Ready(incoming);
+            }
+        }
+        Poll::Pending
+    }
+}
+
+/// Reads some of a stream. It is woken when there is more to read, though the future that asked is gone.
+fn poll_chunk(
+    stream: &mut RecvStream,
+    context: &mut Context<'_>,
+) -> Poll<Result<Option<Bytes>, ReadError>> {
+    let chunk = ready!(pin!(stream.read_chunk(READ_BYTES, true)).poll(context))?;
+    Poll::Ready(Ok(chunk.map(|chunk| chunk.bytes)))
+}
+
+fn poll_control(stream: &mut RecvStream, context: &mut Context<'_>) -> Poll<Incoming> {
+    let flow = FlowId::CONTROL;
+    Poll::Ready(match ready!(poll_chunk(stream, context)) {
+        Ok(Some(bytes)) => Incoming::Bytes(flow, bytes),
+        Ok(None) => Incoming::Finished(flow),
+        Err(ReadError::Reset(code)) => Incoming::Reset(flow, code.into_inner()),
+        Err(_) => Incoming::Lost,
+    })
+}
+
+impl Receiving {
+    /// What came on a data flow. That the connection is lost, the control flow tells.
+    fn poll(
+        &mut self,
+        flow: FlowId,
+        context: &mut Context<'_>,
+        wanted: &impl Fn(FlowId) -> bool,
+    ) -> Poll<Incoming> {
+        if let Some(stopped) = &mut self.stopped
+            && let Poll::Ready(outcome) = stopped.as_mut().poll(context)
+        {
+            self.stopped = None;
+            if let Ok(Some(code)) = outcome {
+                return Poll::Ready(Incoming::Stopped(flow, code.into_inner()));
+            }
+        }
+        let Some(stream) = self.stream.as_mut().filter(|_| wanted(flow)) else {
+            return Poll::Pending;
+        };
+        let outcome = ready!(poll_chunk(stream, context));
+        if let Ok(Some(bytes)) = outcome {
+            return Poll::Ready(Incoming::Bytes(flow, bytes));
+        }
+        self.stream = None;
+        match outcome {
+            Ok(_) => Poll::Ready(Incoming::Finished(flow)),
+            Err(ReadError::Reset(code)) => Poll::Ready(Incoming::Reset(flow, code.into_inner())),
+            Err(_) => Poll::Pending,
+        }
+    }
 }
 
 impl Reader for QuicReader {
-    async fn read(&mut self) -> Incoming {
-        match self.receive.read_chunk(READ_BYTES, true).await {
-            Ok(Some(chunk)) => Incoming::Bytes(FlowId::CONTROL, chunk.bytes),
-            Ok(None) => Incoming::Finished(FlowId::CONTROL),
-            Err(quinn::ReadError::Reset(code)) => {
-                Incoming::Reset(FlowId::CONTROL, code.into_inner())
+    async fn read(&mut self, wanted: impl Fn(FlowId) -> bool + Send + Sync) -> Incoming {
+        loop {
+            let (connection, accepts) = (self.connection.clone(), self.accepts);
+            tokio::select! {
+                accepted = connection.accept_bi(), if accepts => match accepted {
+                    Ok((send, receive)) => return self.open(send, receive),
+                    Err(_) => self.accepts = false,
+                },
+                incoming = poll_fn(|context| self.poll_flows(context, &wanted)) => return incoming,
             }
-            Err(_) => Incoming::Lost,
+        }
+    }
+
+    fn end_flow(&mut self, flow: FlowId, end: FlowEnd) {
+        let ended = self.data.remove(&flow).and_then(|ended| ended.stream);
+        if let (Some(mut stream), FlowEnd::Aborted(code)) = (ended, end) {
+            // It may have ended meanwhile.
+            let _ = stream.stop(application_code(code));
         }
     }
 }
 
 pub(crate) struct QuicWriter {
     connection: quinn::Connection,
-    send: quinn::SendStream,
+    control: SendStream,
+    data: BTreeMap<FlowId, SendStream>,
+    newly_opened: mpsc::Receiver<(FlowId, SendStream)>,
+}
+
+impl QuicWriter {
+    fn take_in_opened(&mut self) {
+        self.data.extend(self.newly_opened.try_iter());
+    }
+
+    fn stream(&mut self, flow: FlowId) -> Option<&mut SendStream> {
+        if flow == FlowId::CONTROL {
+            return Some(&mut self.control);
+        }
+        self.data.get_mut(&flow)
+    }
 }
 
 impl Writer for QuicWriter {
-    async fn write(&mut self, _flow: FlowId, bytes: &[u8]) -> io::Result<usize> {
-        Ok(self.send.write(bytes).await?)
+    async fn write<'a>(
+        &mut self,
+        offers: impl Iterator<Item = (FlowId, &'a [u8])> + Clone + Send,
+    ) -> Written {
+        self.take_in_opened();
+        poll_fn(move |context| {
+            for (flow, bytes) in offers.clone() {
+                let Some(stream) = self.stream(flow) else {
+                    continue;
+                };
+                let Poll::Ready(outcome) = Pin::new(stream).poll_write(context, bytes) else {
+                    continue;
+                };
+                return Poll::Ready(match outcome {
+                    Ok(count) => Written::Some(flow, count),
+                    Err(WriteError::Stopped(code)) => Written::Stopped(flow, code.into_inner()),
+                    Err(_) => Written::Lost,
+                });
+            }
+            Poll::Pending
+        })
+        .await
+    }
+
+    fn end_flow(&mut self, flow: FlowId, end: FlowEnd) {
+        self.take_in_opened();
+        let Some(mut stream) = self.data.remove(&flow) else {
+            return;
+        };
+        // The client may have stopped it meanwhile.
+        let _ = match end {
+            FlowEnd::Finished => stream.finish(),
+            FlowEnd::Aborted(code) => stream.reset(application_code(code)),
+        };
     }
 
     async fn finish(&mut self) {
         // Closing the connection drops what the stream still holds, so the peer comes first:
         // end of stream, wait until it has it, close.
-        if self.send.finish().is_ok() {
-            let _ = self.send.stopped().await;
+        if self.control.finish().is_ok() {
+            let _ = self.control.stopped().await;
         }
     }
 }
@@ -101,4 +295,9 @@ impl Drop for QuicWriter {
     fn drop(&mut self) {
         self.connection.close(VarInt::from_u32(0), b"");
     }
+}
+
+/// An application error code; what does not fit QUIC's numbers is the largest of them.
+fn application_code(code: u64) -> VarInt {
+    VarInt::from_u64(code).unwrap_or(VarInt::MAX)
 }

@@ -3,10 +3,10 @@
 use std::io;
 
 use bytes::BytesMut;
-use quince_core::FlowId;
+use quince_core::{FlowEnd, FlowId};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadHalf, WriteHalf};
 
-use super::{Incoming, READ_BYTES, Reader, Writer};
+use super::{Incoming, READ_BYTES, Reader, Writer, Written, only};
 
 /// What an idle connection keeps ready to read into; a busy one takes [`READ_BYTES`].
 const IDLE_READ_BYTES: usize = 4 * 1024;
@@ -34,7 +34,10 @@ pub(crate) struct StreamReader<S> {
 }
 
 impl<S: AsyncRead + AsyncWrite + Send> Reader for StreamReader<S> {
-    async fn read(&mut self) -> Incoming {
+    async fn read(&mut self, wanted: impl Fn(FlowId) -> bool + Send + Sync) -> Incoming {
+        if !wanted(FlowId::CONTROL) {
+            return std::future::pending().await;
+        }
         self.buffer.reserve(self.next_read);
         match self.reader.read_buf(&mut self.buffer).await {
             Ok(0) => Incoming::Finished(FlowId::CONTROL),
@@ -49,6 +52,8 @@ impl<S: AsyncRead + AsyncWrite + Send> Reader for StreamReader<S> {
             Err(_) => Incoming::Lost,
         }
     }
+
+    fn end_flow(&mut self, _flow: FlowId, _end: FlowEnd) {}
 }
 
 pub(crate) struct StreamWriter<S> {
@@ -57,8 +62,8 @@ pub(crate) struct StreamWriter<S> {
     accepted: usize,
 }
 
-impl<S: AsyncRead + AsyncWrite + Send> Writer for StreamWriter<S> {
-    async fn write(&mut self, _flow: FlowId, bytes: &[u8]) -> io::Result<usize> {
+impl<S: AsyncRead + AsyncWrite + Send> StreamWriter<S> {
+    async fn write_and_flush(&mut self, bytes: &[u8]) -> io::Result<usize> {
         if self.accepted == 0 {
             self.accepted = self.writer.write(bytes).await?;
         }
@@ -67,6 +72,20 @@ impl<S: AsyncRead + AsyncWrite + Send> Writer for StreamWriter<S> {
         self.writer.flush().await?;
         Ok(std::mem::take(&mut self.accepted))
     }
+}
+
+impl<S: AsyncRead + AsyncWrite + Send> Writer for StreamWriter<S> {
+    async fn write<'a>(
+        &mut self,
+        offers: impl Iterator<Item = (FlowId, &'a [u8])> + Clone + Send,
+    ) -> Written {
+        match self.write_and_flush(only(offers)).await {
+            Ok(count) => Written::Some(FlowId::CONTROL, count),
+            Err(_) => Written::Lost,
+        }
+    }
+
+    fn end_flow(&mut self, _flow: FlowId, _end: FlowEnd) {}
 
     async fn finish(&mut self) {
         // A peer that is already gone has nothing to wait for.
@@ -88,11 +107,11 @@ mod tests {
         let (near, mut far) = tokio::io::duplex(4);
         // Takes everything at once, as TLS does, and holds it back until it is flushed.
         let (_reader, mut writer) = split(BufStream::new(near));
-        let stuck = writer.write(FlowId::CONTROL, b"0123456789");
+        let stuck = writer.write_and_flush(b"0123456789");
         assert!(timeout(Duration::from_millis(20), stuck).await.is_err());
         let mut arrived = [0; 10];
         let (written, read) = tokio::join!(
-            writer.write(FlowId::CONTROL, b"0123456789 and more"),
+            writer.write_and_flush(b"0123456789 and more"),
             far.read_exact(&mut arrived)
         );
         assert_eq!(written.expect("written"), 10);

@@ -3,12 +3,12 @@
 use std::io;
 
 use bytes::BytesMut;
-use quince_core::FlowId;
+use quince_core::{FlowEnd, FlowId};
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 
-use super::{Incoming, READ_BYTES, Reader, Writer};
+use super::{Incoming, READ_BYTES, Reader, Writer, Written, only};
 
 /// The two halves of an accepted socket.
 pub(crate) fn split(stream: TcpStream) -> (TcpReader, TcpWriter) {
@@ -21,7 +21,10 @@ pub(crate) struct TcpReader {
 }
 
 impl Reader for TcpReader {
-    async fn read(&mut self) -> Incoming {
+    async fn read(&mut self, wanted: impl Fn(FlowId) -> bool + Send + Sync) -> Incoming {
+        if !wanted(FlowId::CONTROL) {
+            return std::future::pending().await;
+        }
         loop {
             if self.reader.readable().await.is_err() {
                 return Incoming::Lost;
@@ -36,6 +39,8 @@ impl Reader for TcpReader {
             }
         }
     }
+
+    fn end_flow(&mut self, _flow: FlowId, _end: FlowEnd) {}
 }
 
 pub(crate) struct TcpWriter {
@@ -43,9 +48,17 @@ pub(crate) struct TcpWriter {
 }
 
 impl Writer for TcpWriter {
-    async fn write(&mut self, _flow: FlowId, bytes: &[u8]) -> io::Result<usize> {
-        self.writer.write(bytes).await
+    async fn write<'a>(
+        &mut self,
+        offers: impl Iterator<Item = (FlowId, &'a [u8])> + Clone + Send,
+    ) -> Written {
+        match self.writer.write(only(offers)).await {
+            Ok(count) => Written::Some(FlowId::CONTROL, count),
+            Err(_) => Written::Lost,
+        }
     }
+
+    fn end_flow(&mut self, _flow: FlowId, _end: FlowEnd) {}
 
     async fn finish(&mut self) {
         // A peer that is already gone has nothing to wait for.

@@ -15,5 +15,6 @@ mod net;
 mod peer;
 mod scram;
 mod settings;
+mod streams;
 mod transports;
 mod websocket;

@@ -20,10 +20,10 @@ use crate::peer::{
 /// Which listener of [`start`] is which.
 const TCP: usize = 0;
 const TLS: usize = 1;
-const QUIC: usize = Scheme::ALL.len() - 1;
+pub(crate) const QUIC: usize = Scheme::ALL.len() - 1;
 
 /// A broker with one listener of each transport.
-async fn start(settings: Settings) -> Server {
+pub(crate) async fn start(settings: Settings) -> Server {
     let loopback = "127.0.0.1:0".parse().expect("an address");
     let urls = Scheme::ALL.map(|scheme| ListenerUrl::new(scheme, loopback));
     assert_eq!(
@@ -129,23 +129,8 @@ async fn a_quic_client_without_a_stream_holds_nobody_up() {
 }
 
 #[tokio::test]
-async fn a_quic_client_may_have_one_stream_only() {
-    let server = start(Settings::default()).await;
-    let address = server.listeners()[QUIC].url().address();
-    let (_endpoint, connection) = quic_connection(address, &server.certificate()).await;
-    let _control = connection.open_bi().await.expect("the control stream");
-    let second = timeout(Duration::from_millis(300), connection.open_bi()).await;
-    assert!(
-        second.is_err(),
-        "no credit for a second bidirectional stream"
-    );
-    let uni = timeout(Duration::from_millis(300), connection.open_uni()).await;
-    assert!(uni.is_err(), "no credit for a unidirectional stream");
-    server.shut_down().await;
-}
-
-#[tokio::test]
 async fn above_the_threshold_a_quic_client_proves_its_address_first() {
+    // MQ-21
     let mut settings = Settings::default();
     settings.quic.retry_above = 0;
     let server = start(settings).await;
