@@ -101,7 +101,7 @@ impl Statements for Catalogue {
 fn version_of_prefix(prefix: &str) -> Option<Version> {
     match prefix {
         "MQTT3" | "X3" => Some(Version::V3_1_1),
-        "MQTT5" | "X5" => Some(Version::V5_0),
+        "MQTT5" | "X5" | "MQ" => Some(Version::V5_0),
         _ => None,
     }
 }

@@ -4,8 +4,14 @@
 //! target first has to deliver one message in each version played. Where it does not, a pass says nothing (but about
 //! CONNECT and CONNACK, which the control needs itself), and becomes inconclusive with that reason; what fails,
 //! fails as it would.
+//!
+//! Whether a target serves several streams of a QUIC connection is found out in the same way, for nothing declares it: where
+//! it answers nothing on a second stream, what needs one is skipped.
 
-use std::{collections::BTreeMap, rc::Rc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    rc::Rc,
+};
 
 use quince_codec::Version;
 
@@ -20,26 +26,46 @@ use crate::{
 /// What is played first.
 const SCENARIO: (&str, &str) = ("control.kdl", include_str!("control.kdl"));
 
+/// What is played where a scenario opens data streams.
+const STREAMS: (&str, &str) = ("streams.kdl", include_str!("streams.kdl"));
+
 /// What the control said of one target, in each version that was asked for.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Control {
     /// Why it did not pass, for the versions in which it did not.
     failed: BTreeMap<Version, String>,
+    /// Why it is said not to serve data streams, if it does not.
+    no_streams: Option<String>,
 }
 
 impl Control {
-    /// Plays the control on `arena` in each of `versions`.
-    pub async fn of<A: Arena>(arena: &A, versions: &[Version]) -> Self {
-        let library = Library::from_files([SCENARIO].into_iter());
-        let scenarios = library.as_ref().map(Library::scenarios).unwrap_or_default();
+    /// Plays the control on `arena` in each of the versions of `jobs`, and the one of data streams if any of them opens one.
+    pub async fn of<A: Arena>(arena: &A, jobs: &[Job]) -> Self {
         let mut control = Self::default();
-        for job in Job::all(scenarios, versions) {
-            let outcome = arena.play(&job).await;
+        for outcome in play(arena, SCENARIO, jobs).await {
             if outcome.verdict != Verdict::Pass {
-                control.failed.insert(job.version, outcome.detail);
+                control.failed.insert(outcome.version, outcome.detail);
             }
         }
+        if jobs.iter().any(opens_streams) {
+            let outcomes = play(arena, STREAMS, jobs).await;
+            control.no_streams = outcomes
+                .into_iter()
+                .find_map(|outcome| match outcome.verdict {
+                    // Over another transport what needs streams says so itself.
+                    Verdict::Pass | Verdict::Skipped => None,
+                    _ => Some(outcome.detail),
+                });
+        }
         control
+    }
+
+    /// What `job` comes to without being played, if it cannot be.
+    fn skip(&self, job: &Job) -> Option<Outcome> {
+        let reason = self.no_streams.as_ref().filter(|_| opens_streams(job))?;
+        let first = reason.lines().next().unwrap_or_default();
+        let words = format!("needs data streams, and the target serves none: {first}");
+        Some(job.unplayed(Verdict::Skipped, &words))
     }
 
     /// The outcome as it counts: a pass that proves nothing is inconclusive.
@@ -67,6 +93,23 @@ impl Control {
     }
 }
 
+fn opens_streams(job: &Job) -> bool {
+    !job.scenario.streams().is_empty()
+}
+
+/// Plays a scenario of the control in each version that `jobs` are played in.
+async fn play<A: Arena>(arena: &A, file: (&str, &str), jobs: &[Job]) -> Vec<Outcome> {
+    let library = Library::from_files([file].into_iter());
+    let scenarios = library.as_ref().map(Library::scenarios).unwrap_or_default();
+    let versions: BTreeSet<Version> = jobs.iter().map(|job| job.version).collect();
+    let versions: Vec<Version> = versions.into_iter().collect();
+    let mut outcomes = Vec::new();
+    for job in Job::all(scenarios, &versions) {
+        outcomes.push(arena.play(&job).await);
+    }
+    outcomes
+}
+
 /// An arena whose passes count only as far as the control allows.
 #[derive(Debug)]
 pub struct Controlled<A> {
@@ -75,16 +118,19 @@ pub struct Controlled<A> {
 }
 
 impl<A: Arena> Controlled<A> {
-    /// Plays the control on `arena` first, in each of `versions`.
-    pub async fn new(arena: Rc<A>, versions: &[Version]) -> Rc<Self> {
-        let control = Control::of(&*arena, versions).await;
+    /// Plays the control of `jobs` on `arena` first.
+    pub async fn new(arena: Rc<A>, jobs: &[Job]) -> Rc<Self> {
+        let control = Control::of(&*arena, jobs).await;
         Rc::new(Self { arena, control })
     }
 }
 
 impl<A: Arena> Arena for Controlled<A> {
     async fn play(&self, job: &Job) -> Outcome {
-        self.control.weigh(self.arena.play(job).await)
+        match self.control.skip(job) {
+            Some(skipped) => skipped,
+            None => self.control.weigh(self.arena.play(job).await),
+        }
     }
 
     async fn answers(&self) -> bool {

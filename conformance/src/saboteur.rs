@@ -408,6 +408,19 @@ impl<L: Link> Saboteur<L> {
         }
     }
 
+    /// From here on the operations see what crosses it.
+    fn admit(&mut self, id: LinkId, client: &str) {
+        let matches = vec![0; self.operations.len()];
+        self.connections.insert(
+            id,
+            Connection {
+                client: client.to_owned(),
+                matches,
+                ..Connection::default()
+            },
+        );
+    }
+
     async fn fire_timers(&mut self) {
         let now = self.inner.now();
         let (due, waiting): (Vec<Timer>, Vec<Timer>) = std::mem::take(&mut self.timers)
@@ -449,15 +462,13 @@ impl<L: Link> Link for Saboteur<L> {
             ));
         }
         let id = self.inner.open(client).await?;
-        let matches = vec![0; self.operations.len()];
-        self.connections.insert(
-            id,
-            Connection {
-                client: client.to_owned(),
-                matches,
-                ..Connection::default()
-            },
-        );
+        self.admit(id, client);
+        Ok(id)
+    }
+
+    async fn open_stream(&mut self, of: LinkId, client: &str) -> Result<LinkId, LinkError> {
+        let id = self.inner.open_stream(of, client).await?;
+        self.admit(id, client);
         Ok(id)
     }
 

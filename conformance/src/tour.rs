@@ -271,7 +271,7 @@ async fn visit(
     let done = |outcome: &Outcome| progress.done(outcome);
     let outcomes = match passes {
         Passes::AfterControl => {
-            let arena = Controlled::new(arena, &played_versions(&jobs)).await;
+            let arena = Controlled::new(arena, &jobs).await;
             runner::run(arena, &jobs, at_once, done).await
         }
         Passes::AsPlayed => runner::run(arena, &jobs, at_once, done).await,

@@ -37,7 +37,7 @@ pub fn is_rejection(scenario: &Scenario, case: &Case, version: Version) -> bool 
     });
     let wants_a_close = steps
         .iter()
-        .any(|step| matches!(step.action, Action::Closed { .. }));
+        .any(|step| matches!(step.action, Action::Closed { .. } | Action::Ended { .. }));
     if sends_bad_bytes && wants_a_close {
         return true;
     }

@@ -4,6 +4,7 @@
 //! channel; a slow reader therefore slows its peer down and nothing grows. [`Transport::next`] is
 //! safe to cancel.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
 use std::sync::Arc;
@@ -14,7 +15,7 @@ use quinn::VarInt;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::net::tcp::OwnedWriteHalf;
-use tokio::sync::{OwnedRwLockReadGuard, RwLock, mpsc};
+use tokio::sync::{OwnedRwLockReadGuard, RwLock, mpsc, oneshot};
 use tokio::task::JoinSet;
 
 use crate::carrier::{Carrier, Half};
@@ -139,6 +140,8 @@ enum Sender {
         /// Index is the flow's number; `None` once this side has ended it.
         streams: Vec<Option<quinn::SendStream>>,
         queue: mpsc::Sender<Event>,
+        /// Stops the reader of a further flow.
+        stops: BTreeMap<Flow, oneshot::Sender<VarInt>>,
         /// Held for reading by each reader, so that the end of the connection is told after the
         /// last bytes of its streams.
         reading: Arc<RwLock<()>>,
@@ -184,6 +187,7 @@ impl Transport {
             connection,
             streams: Vec::new(),
             queue,
+            stops: BTreeMap::new(),
             reading,
         };
         let mut transport = Self {
@@ -233,6 +237,7 @@ impl Transport {
             connection,
             streams,
             queue,
+            stops,
             reading,
         } = &mut self.sender
         else {
@@ -242,8 +247,20 @@ impl Transport {
         let flow = Flow(streams.len() as u64);
         streams.push(Some(send));
         let reading = Arc::clone(reading).read_owned().await;
-        self.readers
-            .spawn(read_quic(flow, receive, queue.clone(), reading));
+        let (stop, stopped) = oneshot::channel();
+        if flow != Flow::CONTROL {
+            stops.insert(flow, stop);
+        }
+        let queue = queue.clone();
+        self.readers.spawn(async move {
+            let mut receive = receive;
+            tokio::select! {
+                () = read_quic(flow, &mut receive, queue, reading) => {}
+                Ok(code) = stopped => {
+                    let _ = receive.stop(code);
+                }
+            }
+        });
         Ok(flow)
     }
 
@@ -325,6 +342,17 @@ impl Transport {
             Sender::Quic { streams, .. } => open_stream(streams, flow)?
                 .reset(VarInt::from_u32(code))
                 .map_err(ended),
+        }
+    }
+
+    /// Says that nothing more is taken on `flow` (QUIC STOP_SENDING with `code`); what comes is dropped from here on. The control
+    /// flow, and transports that have no other, go on.
+    pub fn stop(&mut self, flow: Flow, code: u32) {
+        if let Sender::Quic { stops, .. } = &mut self.sender
+            && let Some(stop) = stops.remove(&flow)
+        {
+            // A reader that is done has nothing to stop.
+            let _ = stop.send(VarInt::from_u32(code));
         }
     }
 
@@ -425,7 +453,7 @@ async fn read_stream<R: AsyncRead + Unpin>(
 /// Reads one stream to its end. What the end of the connection means is told by [`watch_quic`].
 async fn read_quic(
     flow: Flow,
-    mut stream: quinn::RecvStream,
+    stream: &mut quinn::RecvStream,
     queue: mpsc::Sender<Event>,
     _reading: OwnedRwLockReadGuard<()>,
 ) {

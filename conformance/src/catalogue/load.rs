@@ -34,7 +34,7 @@ struct Table {
     related_column: &'static str,
 }
 
-const TABLES: [Table; 3] = [
+const TABLES: [Table; 4] = [
     Table {
         file: "mqtt-3.1.1.tsv",
         text: include_str!("../../catalogue/mqtt-3.1.1.tsv"),
@@ -54,6 +54,13 @@ const TABLES: [Table; 3] = [
         text: include_str!("../../catalogue/extra.tsv"),
         prefixes: &["X5", "X3"],
         related_prefixes: &["MQTT5", "MQTT3"],
+        related_column: "related",
+    },
+    Table {
+        file: "mqtt-over-quic.tsv",
+        text: include_str!("../../catalogue/mqtt-over-quic.tsv"),
+        prefixes: &["MQ"],
+        related_prefixes: &["MQTT5"],
         related_column: "related",
     },
 ];

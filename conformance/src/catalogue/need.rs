@@ -33,6 +33,8 @@ pub enum Need {
     EnhancedAuth,
     /// WebSocket as the transport.
     Websocket,
+    /// A connection over QUIC.
+    Quic,
     /// Nothing: it binds the client alone.
     ClientSideOnly,
     /// Nothing: it happens inside the server.
@@ -46,7 +48,7 @@ pub enum Need {
 }
 
 /// Every need that is one word in the catalogue.
-const WORDS: [(&str, Need); 18] = [
+const WORDS: [(&str, Need); 19] = [
     ("single", Need::Single),
     ("two-clients", Need::TwoClients),
     ("three-clients", Need::ThreeClients),
@@ -61,6 +63,7 @@ const WORDS: [(&str, Need); 18] = [
     ("config", Need::Config),
     ("enhanced-auth", Need::EnhancedAuth),
     ("websocket", Need::Websocket),
+    ("quic", Need::Quic),
     ("client-side-only", Need::ClientSideOnly),
     ("internal", Need::Internal),
     ("bridge", Need::Bridge),

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use quince_core::{Config, ConnectionId, FlowId, Time, bench::VirtualBroker};
+use quince_core::{Config, ConnectionId, FlowEnd, FlowId, Time, bench::VirtualBroker};
 
 use super::{Event, Link, LinkError, LinkId, Medium};
 
@@ -11,7 +11,7 @@ use super::{Event, Link, LinkError, LinkId, Medium};
 #[derive(Debug)]
 pub struct CoreLink {
     broker: VirtualBroker,
-    open: BTreeMap<LinkId, ConnectionId>,
+    open: BTreeMap<LinkId, (ConnectionId, FlowId)>,
     next_id: u64,
     medium: Medium,
     /// Connections that ended below the core, not yet told.
@@ -52,21 +52,34 @@ impl CoreLink {
         if let Some(id) = self.ended.pop() {
             return Some((id, Event::Closed("closed for a text message".to_owned())));
         }
-        for (id, connection) in &self.open {
-            let bytes = self.broker.read(*connection);
+        for (id, (connection, flow)) in &self.open {
+            let bytes = self.broker.read_flow(*connection, *flow);
             if !bytes.is_empty() {
                 return Some((*id, Event::Bytes(Bytes::from(bytes))));
             }
         }
-        let closed = self.open.iter().find_map(|(id, connection)| {
-            self.broker.closed(*connection).map(|(code, _)| (*id, code))
-        });
-        let (id, code) = closed?;
+        let ended = |(id, (connection, flow)): (&LinkId, &(ConnectionId, FlowId))| {
+            let end = match self.broker.closed(*connection) {
+                Some((code, _)) => {
+                    Event::Closed(format!("the broker closed, code {:#04x}", code.0))
+                }
+                None => match self.broker.flow_end(*connection, *flow)? {
+                    FlowEnd::Finished => Event::Finished,
+                    FlowEnd::Aborted(code) => Event::Reset(code),
+                },
+            };
+            Some((*id, end))
+        };
+        let (id, end) = self.open.iter().find_map(ended)?;
         self.open.remove(&id);
-        Some((
-            id,
-            Event::Closed(format!("the broker closed, code {:#04x}", code.0)),
-        ))
+        Some((id, end))
+    }
+
+    fn name(&mut self, connection: ConnectionId, flow: FlowId) -> LinkId {
+        let id = LinkId(self.next_id);
+        self.next_id += 1;
+        self.open.insert(id, (connection, flow));
+        id
     }
 }
 
@@ -80,24 +93,26 @@ impl Link for CoreLink {
     }
 
     async fn open(&mut self, _client: &str) -> Result<LinkId, LinkError> {
-        let id = LinkId(self.next_id);
-        self.next_id += 1;
-        self.open.insert(id, self.broker.connect());
-        Ok(id)
+        let connection = self.broker.connect();
+        Ok(self.name(connection, FlowId::CONTROL))
+    }
+
+    async fn open_stream(&mut self, of: LinkId, _client: &str) -> Result<LinkId, LinkError> {
+        let (connection, _) = *self.open.get(&of).ok_or_else(has_ended)?;
+        // Different from every other one of this connection.
+        let flow = FlowId::new(self.next_id + 1);
+        self.broker.open_flow(connection, flow);
+        Ok(self.name(connection, flow))
     }
 
     async fn write(&mut self, id: LinkId, bytes: &[u8]) -> Result<(), LinkError> {
-        let connection = self
+        let open = self
             .open
             .get(&id)
-            .filter(|connection| !self.broker.is_closed(**connection));
-        match connection.copied() {
-            Some(connection) => {
-                self.broker.write(connection, FlowId::CONTROL, bytes);
-                Ok(())
-            }
-            None => Err(LinkError("the connection has ended".to_owned())),
-        }
+            .filter(|(connection, _)| !self.broker.is_closed(*connection));
+        let (connection, flow) = *open.ok_or_else(has_ended)?;
+        self.broker.write(connection, flow, bytes);
+        Ok(())
     }
 
     async fn write_text(&mut self, id: LinkId, _bytes: &[u8]) -> Result<(), LinkError> {
@@ -110,18 +125,25 @@ impl Link for CoreLink {
     }
 
     async fn finish(&mut self, id: LinkId) {
-        if let Some(connection) = self.open.get(&id) {
-            self.broker.finish(*connection);
+        if let Some((connection, flow)) = self.open.get(&id) {
+            self.broker.finish_flow(*connection, *flow);
         }
     }
 
-    async fn reset(&mut self, id: LinkId, _code: u32) {
-        self.close(id).await;
+    async fn reset(&mut self, id: LinkId, code: u32) {
+        match self.open.get(&id) {
+            Some((connection, flow)) if *flow != FlowId::CONTROL => {
+                self.broker.reset_flow(*connection, *flow, u64::from(code));
+            }
+            _ => self.close(id).await,
+        }
     }
 
     async fn close(&mut self, id: LinkId) {
-        if let Some(connection) = self.open.remove(&id) {
-            self.broker.abort(connection);
+        match self.open.remove(&id) {
+            Some((connection, FlowId::CONTROL)) => self.broker.abort(connection),
+            Some((connection, flow)) => self.broker.reset_flow(connection, flow, 0),
+            None => {}
         }
     }
 
@@ -140,4 +162,8 @@ impl Link for CoreLink {
             }
         }
     }
+}
+
+fn has_ended() -> LinkError {
+    LinkError("the connection has ended".to_owned())
 }

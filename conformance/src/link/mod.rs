@@ -18,7 +18,7 @@ use std::{
 
 use bytes::Bytes;
 
-/// Names one network connection of a link.
+/// Names one network connection of a link, or one data stream of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct LinkId(pub u64);
 
@@ -33,7 +33,7 @@ pub enum Medium {
     Ws,
     /// WebSocket over TLS.
     Wss,
-    /// QUIC, one stream for everything.
+    /// QUIC.
     Quic,
     /// No network: a peer in this process, in virtual time.
     #[default]
@@ -41,6 +41,11 @@ pub enum Medium {
 }
 
 impl Medium {
+    /// Whether a connection can carry several streams.
+    pub const fn has_streams(self) -> bool {
+        matches!(self, Self::Quic | Self::Memory)
+    }
+
     fn has_no_text(self) -> LinkError {
         LinkError(format!("{self} has no text messages"))
     }
@@ -62,7 +67,7 @@ impl fmt::Display for Medium {
 /// What came from the peer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
-    /// The next bytes of the control flow.
+    /// The next bytes.
     Bytes(Bytes),
     /// The peer's orderly end of its sending side.
     Finished,
@@ -97,7 +102,15 @@ pub trait Link {
     /// When there is nobody to connect to.
     async fn open(&mut self, client: &str) -> Result<LinkId, LinkError>;
 
-    /// Sends bytes on the control flow.
+    /// Opens a further stream on the connection `of`; from here on it is named like a connection.
+    ///
+    /// # Errors
+    /// When the connection has ended, the medium has one stream only, or the peer gives no credit for one more.
+    async fn open_stream(&mut self, _of: LinkId, _client: &str) -> Result<LinkId, LinkError> {
+        Err(LinkError(format!("{} has one stream only", self.medium())))
+    }
+
+    /// Sends bytes, on the control stream where a connection is named.
     ///
     /// # Errors
     /// When the connection or the sending side has ended.
@@ -117,7 +130,7 @@ pub trait Link {
     /// Ends the sending side abruptly (QUIC: RESET_STREAM with that code).
     async fn reset(&mut self, id: LinkId, code: u32);
 
-    /// Ends the connection at once, as a vanishing process would. No event of it follows.
+    /// Ends the connection at once, as a vanishing process would, or aborts the data stream. No event of it follows.
     async fn close(&mut self, id: LinkId);
 
     /// The next event of any connection; `None` when the clock reaches `deadline` first.

@@ -1,7 +1,13 @@
 //! A broker behind real sockets.
 
 use std::{
-    collections::BTreeMap, fmt, future::poll_fn, pin::pin, sync::Arc, task::Poll, time::Duration,
+    collections::{BTreeMap, VecDeque},
+    fmt,
+    future::poll_fn,
+    pin::pin,
+    sync::Arc,
+    task::Poll,
+    time::Duration,
 };
 
 use quince_client::{Dialer, Endpoint, Event as NetworkEvent, Flow, Scheme, Transport};
@@ -12,12 +18,19 @@ use super::{Event, Link, LinkError, LinkId, Medium};
 /// How long one write may take before the connection counts as stuck.
 const LONGEST_WRITE: Duration = Duration::from_secs(10);
 
+/// How long a peer may take to give credit for one more stream.
+const LONGEST_WAIT_FOR_A_STREAM: Duration = Duration::from_secs(2);
+
 /// Connections to the broker behind one URL.
 pub struct SocketLink {
     dialer: Arc<Dialer>,
     endpoint: Endpoint,
     began: Instant,
     connections: BTreeMap<LinkId, Connection>,
+    /// Data streams: the connection that each is on, and its flow there.
+    streams: BTreeMap<LinkId, (LinkId, Flow)>,
+    /// What is to be told of them.
+    waiting: VecDeque<(LinkId, Event)>,
     next_id: u64,
 }
 
@@ -44,16 +57,48 @@ impl SocketLink {
             endpoint,
             began: Instant::now(),
             connections: BTreeMap::new(),
+            streams: BTreeMap::new(),
+            waiting: VecDeque::new(),
             next_id: 0,
         }
     }
 
-    /// The connection of that name, unless it was closed.
-    fn transport(&mut self, id: LinkId) -> Result<&mut Transport, LinkError> {
-        match self.connections.get_mut(&id) {
-            Some(connection) => Ok(&mut connection.transport),
+    /// The connection of that name, or of the stream of that name, unless it was closed; and the flow that is named.
+    fn flow(&mut self, id: LinkId) -> Result<(&mut Transport, Flow), LinkError> {
+        let (of, flow) = *self.streams.get(&id).unwrap_or(&(id, Flow::CONTROL));
+        match self.connections.get_mut(&of) {
+            Some(connection) => Ok((&mut connection.transport, flow)),
             None => Err(LinkError("the connection has ended".to_owned())),
         }
+    }
+
+    /// What a flow of a connection is called here; `None` if nobody asked for it, or it was closed.
+    fn name(&self, of: LinkId, flow: Flow) -> Option<LinkId> {
+        if flow == Flow::CONTROL {
+            return Some(of);
+        }
+        let mut streams = self.streams.iter();
+        streams.find_map(|(id, stream)| (*stream == (of, flow)).then_some(*id))
+    }
+
+    /// The event as the player knows it; `None` if it is about a stream that nobody knows.
+    fn event(&mut self, of: LinkId, event: NetworkEvent) -> Option<(LinkId, Event)> {
+        let (flow, event) = match event {
+            NetworkEvent::Bytes(flow, bytes) => (flow, Event::Bytes(bytes)),
+            NetworkEvent::Finished(flow) => (flow, Event::Finished),
+            NetworkEvent::Reset(flow, code) => (flow, Event::Reset(code)),
+            NetworkEvent::Closed(ending) => {
+                if let Some(connection) = self.connections.get_mut(&of) {
+                    connection.over = true;
+                }
+                let end = Event::Closed(ending.to_string());
+                let streams = self.streams.iter().filter(|(_, stream)| stream.0 == of);
+                let ends = streams.map(|(id, _)| (*id, end.clone()));
+                self.waiting.extend(ends);
+                (Flow::CONTROL, end)
+            }
+        };
+        Some((self.name(of, flow)?, event))
     }
 
     /// The next event of any connection.
@@ -120,52 +165,62 @@ impl Link for SocketLink {
         Ok(id)
     }
 
+    async fn open_stream(&mut self, of: LinkId, _client: &str) -> Result<LinkId, LinkError> {
+        let (transport, _) = self.flow(of)?;
+        let flow = match timeout(LONGEST_WAIT_FOR_A_STREAM, transport.open_flow()).await {
+            Ok(opened) => opened.map_err(|error| LinkError(error.to_string()))?,
+            Err(_) => return Err(LinkError("there is no credit for one more".to_owned())),
+        };
+        let id = LinkId(self.next_id);
+        self.next_id += 1;
+        self.streams.insert(id, (of, flow));
+        Ok(id)
+    }
+
     async fn write(&mut self, id: LinkId, bytes: &[u8]) -> Result<(), LinkError> {
-        in_time(self.transport(id)?.write(Flow::CONTROL, bytes)).await
+        let (transport, flow) = self.flow(id)?;
+        in_time(transport.write(flow, bytes)).await
     }
 
     async fn write_text(&mut self, id: LinkId, bytes: &[u8]) -> Result<(), LinkError> {
-        in_time(self.transport(id)?.write_text(bytes)).await
+        let (transport, _) = self.flow(id)?;
+        in_time(transport.write_text(bytes)).await
     }
 
     async fn finish(&mut self, id: LinkId) {
-        if let Ok(transport) = self.transport(id) {
+        if let Ok((transport, flow)) = self.flow(id) {
             // What has ended already needs no end.
-            let _ = transport.finish(Flow::CONTROL).await;
+            let _ = transport.finish(flow).await;
         }
     }
 
     async fn reset(&mut self, id: LinkId, code: u32) {
-        if let Ok(transport) = self.transport(id) {
-            let _ = transport.reset(Flow::CONTROL, code);
+        if let Ok((transport, flow)) = self.flow(id) {
+            let _ = transport.reset(flow, code);
         }
     }
 
     async fn close(&mut self, id: LinkId) {
         if let Some(connection) = self.connections.remove(&id) {
             connection.transport.abort(0);
+        } else if let Ok((transport, flow)) = self.flow(id) {
+            let _ = transport.reset(flow, 0);
+            transport.stop(flow, 0);
+            self.streams.remove(&id);
         }
+        self.waiting.retain(|(of, _)| *of != id);
     }
 
     async fn next(&mut self, deadline: u64) -> Option<(LinkId, Event)> {
         let until = self.began + Duration::from_millis(deadline.saturating_add(1));
         loop {
-            let (id, event) = timeout_at(until, self.any_event()).await.ok()?;
-            let event = match event {
-                NetworkEvent::Bytes(Flow::CONTROL, bytes) => Event::Bytes(bytes),
-                NetworkEvent::Finished(Flow::CONTROL) => Event::Finished,
-                NetworkEvent::Reset(Flow::CONTROL, code) => Event::Reset(code),
-                NetworkEvent::Bytes(..) | NetworkEvent::Finished(_) | NetworkEvent::Reset(..) => {
-                    continue;
-                }
-                NetworkEvent::Closed(ending) => {
-                    if let Some(connection) = self.connections.get_mut(&id) {
-                        connection.over = true;
-                    }
-                    Event::Closed(ending.to_string())
-                }
-            };
-            return Some((id, event));
+            if let Some(told) = self.waiting.pop_front() {
+                return Some(told);
+            }
+            let (of, event) = timeout_at(until, self.any_event()).await.ok()?;
+            if let Some(told) = self.event(of, event) {
+                return Some(told);
+            }
         }
     }
 }

@@ -118,6 +118,9 @@ impl Capabilities {
 
 /// Why a scenario cannot be played over that medium: the reason of a skip.
 pub fn medium_missing(scenario: &Scenario, medium: Medium) -> Option<&'static str> {
+    if !scenario.streams().is_empty() && !medium.has_streams() {
+        return Some("needs quic");
+    }
     if scenario.needs_quic() && medium != Medium::Quic {
         return Some("needs quic");
     }

@@ -1,6 +1,6 @@
 //! One client of a play: its connection, and the queue of what it received and nobody took yet.
 
-use std::collections::VecDeque;
+use std::{collections::VecDeque, fmt};
 
 use quince_codec::Version;
 
@@ -28,8 +28,29 @@ pub(super) enum Arrived {
     Packet(Vec<u8>, Result<Message, String>),
     /// Bytes that are no packet.
     Garbage(Vec<u8>),
-    /// The end of the server's stream or of the connection, in words.
-    End(String),
+    /// The end of the server's stream or of the connection.
+    End(End),
+}
+
+/// How it ended.
+#[derive(Clone, Debug)]
+pub(super) enum End {
+    /// The server ended the stream in order.
+    Finished,
+    /// The server reset the stream, with this code.
+    Reset(u64),
+    /// The connection has ended, in words.
+    Closed(String),
+}
+
+impl fmt::Display for End {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Finished => f.write_str("the server ended its stream"),
+            Self::Reset(code) => write!(f, "the server reset its stream, code {code}"),
+            Self::Closed(how) => f.write_str(how),
+        }
+    }
 }
 
 impl Item {
@@ -66,6 +87,14 @@ impl Item {
     /// Whether it breaks the wire format itself.
     pub(super) const fn is_broken(&self) -> bool {
         matches!(self.what, Arrived::Packet(_, Err(_)) | Arrived::Garbage(_))
+    }
+
+    /// How it ended, if it is the end.
+    pub(super) const fn end(&self) -> Option<&End> {
+        match &self.what {
+            Arrived::End(end) => Some(end),
+            _ => None,
+        }
     }
 
     /// What the trail keeps of it.

@@ -2,7 +2,7 @@
 
 use super::{
     FailureKind, Player, Stop,
-    client::{Arrived, Item},
+    client::{Arrived, End, Item},
     message::{Mismatch, UnnamedCode},
     seconds,
     steps::shown,
@@ -13,7 +13,7 @@ use crate::{
         Expectation, StepId,
         expression::{Expression, Value},
         field::{Kind, PacketName},
-        model::{Expected, Timing},
+        model::{Expected, StreamEnd, Timing},
         pattern::{Errors, Pattern},
     },
 };
@@ -322,6 +322,53 @@ impl<L: Link> Player<'_, L> {
                 self.consume(client);
             } else if !self.tolerate(client, &item)? {
                 return Err(mismatch("the end of the connection", &item, &[]));
+            }
+        }
+    }
+
+    /// The server ends a data stream in that way; nothing comes before.
+    pub(super) async fn stream_ended(
+        &mut self,
+        client: &str,
+        expected: &StreamEnd,
+        timing: &Timing,
+    ) -> Result<(), Stop> {
+        let words = match expected {
+            StreamEnd::Finished => "the end of the stream",
+            StreamEnd::Aborted(_) => "a reset of the stream",
+        };
+        let window = self.window(timing)?;
+        loop {
+            if !self.wait_for_item(client, window.latest).await {
+                if self.client(client).link.is_none() {
+                    return Err(Stop::Error(format!("the stream {client} is not open here")));
+                }
+                return Err(self
+                    .nothing_came(client, &format!("expected {words}"), window)
+                    .await);
+            }
+            let Some(item) = self.client(client).queue.front().cloned() else {
+                continue;
+            };
+            let ends_so = match (expected, item.end()) {
+                (StreamEnd::Finished, Some(End::Finished)) => true,
+                (StreamEnd::Aborted(None), Some(End::Reset(_))) => true,
+                (StreamEnd::Aborted(Some(code)), Some(End::Reset(found))) => {
+                    let kind = Kind::Number(u64::MAX);
+                    let pattern = Pattern::read(code, kind, Errors::AllButZero, &self.variables())?;
+                    pattern.matches(Some(&Value::Number(*found)))
+                }
+                _ => false,
+            };
+            if ends_so {
+                self.consume(client);
+                Self::check_time(&item, window)?;
+                self.met(client, Vec::new());
+                self.abandon(client).await;
+                return Ok(());
+            }
+            if item.is_end() || !self.tolerate(client, &item)? {
+                return Err(mismatch(words, &item, &[]));
             }
         }
     }

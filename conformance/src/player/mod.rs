@@ -27,7 +27,7 @@ pub use self::{
     prefix::{PREFIX_LENGTH, unique_prefix},
 };
 use self::{
-    client::{Arrived, ClientState, Item},
+    client::{Arrived, ClientState, End, Item},
     message::Message,
 };
 use crate::{
@@ -360,6 +360,27 @@ impl<'a, L: Link> Player<'a, L> {
         }
     }
 
+    /// Opens a data stream on the connection of a client.
+    async fn open_stream(&mut self, name: &str, of: &str) -> Result<(), Stop> {
+        let connection = self.open_link(of)?;
+        if self.client(name).link.is_some() {
+            return Err(Stop::Error(format!("the stream {name} is still open here")));
+        }
+        match self.link.open_stream(connection, name).await {
+            Ok(id) => {
+                self.client(name).opened(id);
+                // There is no CONNECT on it.
+                self.client(name).connack = true;
+                self.owners.insert(id, name.to_owned());
+                self.note(name, Direction::Sent, &format!("opens a stream of {of}"));
+                Ok(())
+            }
+            Err(error) => Err(Stop::Inconclusive(format!(
+                "the stream {name} of {of} could not be opened: {error}"
+            ))),
+        }
+    }
+
     /// Gives up the connection of a client, at once.
     async fn abandon(&mut self, name: &str) {
         if let Some(id) = self.client(name).link.take() {
@@ -415,11 +436,9 @@ impl<'a, L: Link> Player<'a, L> {
         let version = self.version;
         let arrived = match event {
             Event::Bytes(bytes) => self.client(&name).take_in(&bytes, version),
-            Event::Finished => self.end_of(&name, "the server ended its stream"),
-            Event::Reset(code) => {
-                self.end_of(&name, &format!("the server reset its stream, code {code}"))
-            }
-            Event::Closed(how) => self.end_of(&name, &how),
+            Event::Finished => self.end_of(&name, End::Finished),
+            Event::Reset(code) => self.end_of(&name, End::Reset(code)),
+            Event::Closed(how) => self.end_of(&name, End::Closed(how)),
         };
         for what in arrived {
             self.arrive(&name, what);
@@ -428,12 +447,12 @@ impl<'a, L: Link> Player<'a, L> {
     }
 
     /// The end of a connection counts once.
-    fn end_of(&mut self, name: &str, how: &str) -> Vec<Arrived> {
+    fn end_of(&mut self, name: &str, end: End) -> Vec<Arrived> {
         let client = self.client(name);
         if std::mem::replace(&mut client.ended, true) {
             return Vec::new();
         }
-        let end = Arrived::End(how.to_owned());
+        let end = Arrived::End(end);
         client.unfinished().into_iter().chain([end]).collect()
     }
 

@@ -95,6 +95,16 @@ impl<'a, L: Link> Player<'a, L> {
                 self.connect(client, connect, expect, *again).await
             }
             Action::Open { client } => self.open_step(client, step).await,
+            Action::Stream { client, of } => self.open_stream(client, of).await,
+            Action::Ended { client, .. } if self.is_blind() => {
+                self.abandon(client).await;
+                Ok(())
+            }
+            Action::Ended {
+                client,
+                end,
+                timing,
+            } => self.stream_ended(client, end, timing).await,
             Action::Send {
                 client,
                 what,
@@ -133,6 +143,36 @@ impl<'a, L: Link> Player<'a, L> {
                 timing,
             } => self.closed(client, code.as_ref(), *silently, timing).await,
             Action::Disconnect { client, disconnect } => self.disconnect(client, disconnect).await,
+            Action::Drop { .. } | Action::Finish { .. } | Action::Reset { .. } => {
+                self.end_own_side(action).await
+            }
+            Action::Wait(time) => {
+                let until = self.link.now() + time.milliseconds(&self.variables())?;
+                while self.link.now() < until {
+                    self.pump(until).await;
+                }
+                Ok(())
+            }
+            Action::Unordered(steps) => self.unordered(steps).await,
+            Action::Optional(expectation) => {
+                self.client(&expectation.client)
+                    .optional
+                    .push(expectation.clone());
+                Ok(())
+            }
+            Action::Ignore(expectation) => {
+                self.client(&expectation.client)
+                    .ignored
+                    .push(expectation.clone());
+                Ok(())
+            }
+            Action::Either(_) | Action::Repeat { .. } | Action::Only(..) => Ok(()),
+        }
+    }
+
+    /// A client ends its connection, or its side of it.
+    async fn end_own_side(&mut self, action: &Action) -> Result<(), Stop> {
+        match action {
             Action::Drop { client } => {
                 self.open_link(client)?;
                 self.note(client, Direction::Sent, "closes the connection at once");
@@ -158,27 +198,7 @@ impl<'a, L: Link> Player<'a, L> {
                 self.link.reset(id, code).await;
                 Ok(())
             }
-            Action::Wait(time) => {
-                let until = self.link.now() + time.milliseconds(&self.variables())?;
-                while self.link.now() < until {
-                    self.pump(until).await;
-                }
-                Ok(())
-            }
-            Action::Unordered(steps) => self.unordered(steps).await,
-            Action::Optional(expectation) => {
-                self.client(&expectation.client)
-                    .optional
-                    .push(expectation.clone());
-                Ok(())
-            }
-            Action::Ignore(expectation) => {
-                self.client(&expectation.client)
-                    .ignored
-                    .push(expectation.clone());
-                Ok(())
-            }
-            Action::Either(_) | Action::Repeat { .. } | Action::Only(..) => Ok(()),
+            _ => Ok(()),
         }
     }
 

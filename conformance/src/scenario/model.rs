@@ -91,11 +91,23 @@ impl Scenario {
 
     /// Whether a step can only be played over QUIC.
     pub fn needs_quic(&self) -> bool {
-        self.needs.quic
-            || self
-                .all_steps()
-                .iter()
-                .any(|step| matches!(step.action, Action::Reset { .. }))
+        let streams = self.streams();
+        let is_reset = |step: &&Step| match &step.action {
+            Action::Reset { client, .. } => !streams.contains(&client.as_str()),
+            _ => false,
+        };
+        self.needs.quic || self.all_steps().iter().any(is_reset)
+    }
+
+    /// The data streams that its steps open.
+    pub fn streams(&self) -> Vec<&str> {
+        let steps = self.all_steps().into_iter();
+        steps
+            .filter_map(|step| match &step.action {
+                Action::Stream { client, .. } => Some(client.as_str()),
+                _ => None,
+            })
+            .collect()
     }
 
     /// Whether it can only be played over WebSocket.
@@ -273,6 +285,15 @@ pub struct Sentinel {
     pub qos: Expression,
 }
 
+/// How a server ends its side of a data stream.
+#[derive(Clone, Debug)]
+pub enum StreamEnd {
+    /// In order.
+    Finished,
+    /// By a reset, with a code like that, if it matters.
+    Aborted(Option<Expression>),
+}
+
 /// What a step does.
 #[derive(Clone, Debug)]
 pub enum Action {
@@ -291,6 +312,13 @@ pub enum Action {
     Open {
         /// Who.
         client: String,
+    },
+    /// Opens a data stream on a connection. It is like a client of its own from then on, without CONNECT.
+    Stream {
+        /// What it is called.
+        client: String,
+        /// Whose connection.
+        of: String,
     },
     /// Sends.
     Send {
@@ -351,6 +379,15 @@ pub enum Action {
         /// When.
         timing: Timing,
     },
+    /// The server ends a data stream.
+    Ended {
+        /// Which.
+        client: String,
+        /// How.
+        end: StreamEnd,
+        /// When.
+        timing: Timing,
+    },
     /// DISCONNECT, end, and the server's end.
     Disconnect {
         /// Who.
@@ -368,7 +405,7 @@ pub enum Action {
         /// Who.
         client: String,
     },
-    /// Resets the sending side of the control stream.
+    /// Resets the sending side of a stream.
     Reset {
         /// Who.
         client: String,
@@ -416,7 +453,11 @@ impl Action {
     pub const fn is_expectation(&self) -> bool {
         matches!(
             self,
-            Self::Expect(_) | Self::Quiet { .. } | Self::Alive { .. } | Self::Closed { .. }
+            Self::Expect(_)
+                | Self::Quiet { .. }
+                | Self::Alive { .. }
+                | Self::Closed { .. }
+                | Self::Ended { .. }
         )
     }
 
@@ -429,6 +470,7 @@ impl Action {
                 | Self::Publish { .. }
                 | Self::Disconnect { .. }
                 | Self::Open { .. }
+                | Self::Stream { .. }
         )
     }
 }

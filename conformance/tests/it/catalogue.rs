@@ -12,7 +12,13 @@ fn the_counts_are_those_of_the_specifications() {
         let (prefix, _) = statement.id.split_once('-').expect("a prefix");
         *counts.entry(prefix).or_default() += 1;
     }
-    let expected = [("MQTT3", 141), ("MQTT5", 251), ("X3", 23), ("X5", 76)];
+    let expected = [
+        ("MQ", 22),
+        ("MQTT3", 141),
+        ("MQTT5", 251),
+        ("X3", 23),
+        ("X5", 76),
+    ];
     assert_eq!(counts, BTreeMap::from(expected));
 }
 
@@ -30,7 +36,12 @@ fn every_id_is_accounted_for() {
 fn the_columns_add_up() {
     let mut lines = Vec::new();
     let catalogue = Catalogue::embedded().statements();
-    for (name, prefix) in [("3.1.1", "MQTT3"), ("5.0", "MQTT5"), ("extra", "X")] {
+    for (name, prefix) in [
+        ("3.1.1", "MQTT3"),
+        ("5.0", "MQTT5"),
+        ("extra", "X"),
+        ("QUIC", "MQ-"),
+    ] {
         let rows: Vec<_> = catalogue
             .iter()
             .filter(|statement| statement.id.starts_with(prefix))
@@ -70,4 +81,20 @@ fn the_version_follows_from_the_id() {
         };
         assert_eq!(statement.version, expected, "{}", statement.id);
     }
+}
+
+#[test]
+fn the_rules_of_mqtt_over_quic_are_those_of_its_page() {
+    let page = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/mqtt-over-quic.md");
+    let page = std::fs::read_to_string(page).expect("the page");
+    let rules = page.lines().filter_map(|line| {
+        let (id, _) = line.strip_prefix("**MQ-")?.split_once(".**")?;
+        Some(format!("MQ-{id}"))
+    });
+    let known = Catalogue::embedded().statements().iter();
+    let known = known.map(|statement| statement.id.to_owned());
+    assert_eq!(
+        rules.collect::<Vec<_>>(),
+        known.filter(|id| id.starts_with("MQ-")).collect::<Vec<_>>()
+    );
 }

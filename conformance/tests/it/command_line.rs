@@ -388,10 +388,10 @@ fn every_statement_is_a_row() {
     let json = file("statements.json", "");
     let ended = suite(&["statements", "--json", &json.display().to_string()]);
     assert_eq!(ended.code, Some(0), "{}", ended.error);
-    assert_eq!(ended.out.lines().count(), 491 + 1);
+    assert_eq!(ended.out.lines().count(), 513 + 1);
     let rows: Vec<serde_json::Map<String, serde_json::Value>> =
         serde_json::from_str(&fs::read_to_string(json).expect("written")).expect("JSON");
-    assert_eq!(rows.len(), 491);
+    assert_eq!(rows.len(), 513);
     for row in &rows {
         let fields: Vec<&str> = row.keys().map(String::as_str).collect();
         assert_eq!(fields, ["covered", "id", "level", "proven", "why_not"]);

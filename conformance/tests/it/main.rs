@@ -17,6 +17,8 @@ mod prove;
 mod report;
 mod runner;
 #[cfg(feature = "embedded")]
+#[cfg(feature = "embedded")]
+mod streams;
 mod suite;
 mod target;
 mod useless_brokers;

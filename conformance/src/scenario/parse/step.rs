@@ -9,11 +9,13 @@ use crate::scenario::{
     malformed::Edit,
     model::{
         Action, Carried, Content, Expectation, Expected, PacketTemplate, Part, Sent, Sentinel,
-        Step, StepId, Timing,
+        Step, StepId, StreamEnd, Timing,
     },
 };
 
-const VERBS: &str = "expected connect, reconnect, open, ->, <-, subscribe, publish, quiet, alive, closed, disconnect, drop, finish or reset";
+const VERBS: &str = "expected connect, reconnect, open, ->, <-, stream, subscribe, publish, quiet, alive, closed, ended, aborted, disconnect, drop, finish or reset";
+/// The largest application error code of QUIC.
+const VARINT: u64 = (1 << 62) - 1;
 const TIMING: &str = "expected within=, not-before=, since= or at-most=";
 
 impl Parser<'_> {
@@ -257,7 +259,9 @@ impl Parser<'_> {
             .and_then(|entry| entry.value().as_string())
             .unwrap_or_default()
             .to_owned();
-        self.scope.clients.insert(client.clone());
+        if verb != "stream" {
+            self.scope.clients.insert(client.clone());
+        }
         let (action, expected) = match verb.as_str() {
             "connect" => (
                 self.connect(client, &mut words, false),
@@ -268,6 +272,7 @@ impl Parser<'_> {
                 "see connect in docs/scenarios.md",
             ),
             "open" => (Some(Action::Open { client }), "`open` takes nothing more"),
+            "stream" => (self.stream(client, &mut words), "expected `s stream of=c`"),
             "->" => (
                 self.send(client, &mut words),
                 "see packets in docs/scenarios.md",
@@ -286,40 +291,81 @@ impl Parser<'_> {
                 "expected by=, topic= and qos=, or nothing",
             ),
             "alive" => (Some(Action::Alive { client }), "`alive` takes nothing more"),
-            "closed" => (
-                Some(self.closed(client, &mut words)),
-                "expected silently, code=, within=, not-before= or since=",
-            ),
-            "disconnect" => {
-                let disconnect = self.template(PacketName::Disconnect, &mut words, Purpose::Send);
-                (
-                    Some(Action::Disconnect { client, disconnect }),
-                    "expected fields of DISCONNECT",
-                )
-            }
-            "drop" => (Some(Action::Drop { client }), "`drop` takes nothing more"),
-            "finish" => (
-                Some(Action::Finish { client }),
-                "`finish` takes nothing more",
-            ),
-            "reset" => {
-                let code = words.property("code").map(|entry| self.number(entry));
-                let code = code.unwrap_or(Expression::plain(Literal::Number(0)));
-                (Some(Action::Reset { client, code }), "expected code=")
-            }
-            other => {
-                self.problem(
-                    words.span,
-                    format!("unknown step `{client} {other}`"),
-                    VERBS,
-                );
-                return None;
-            }
+            ending => match self.ending(ending, client.clone(), &mut words) {
+                Some((action, expected)) => (Some(action), expected),
+                None => {
+                    self.problem(words.span, format!("unknown step `{client} {verb}`"), VERBS);
+                    return None;
+                }
+            },
         };
         if action.is_some() {
             self.finish(words, expected);
         }
         action
+    }
+
+    /// How something ends, and what else the step could say; `None` if `verb` is no such word.
+    fn ending(
+        &mut self,
+        verb: &str,
+        client: String,
+        words: &mut Words<'_>,
+    ) -> Option<(Action, &'static str)> {
+        Some(match verb {
+            "closed" => (
+                self.closed(client, words),
+                "expected silently, code=, within=, not-before= or since=",
+            ),
+            "ended" => {
+                let (end, timing) = (StreamEnd::Finished, self.timing(words));
+                let action = Action::Ended {
+                    client,
+                    end,
+                    timing,
+                };
+                (action, "expected within=, not-before= or since=")
+            }
+            "aborted" => {
+                let code = words.property("code");
+                let code = code.map(|entry| self.pattern(entry, Kind::Number(VARINT)));
+                let (end, timing) = (StreamEnd::Aborted(code), self.timing(words));
+                let action = Action::Ended {
+                    client,
+                    end,
+                    timing,
+                };
+                (action, "expected code=, within=, not-before= or since=")
+            }
+            "disconnect" => {
+                let disconnect = self.template(PacketName::Disconnect, words, Purpose::Send);
+                let action = Action::Disconnect { client, disconnect };
+                (action, "expected fields of DISCONNECT")
+            }
+            "drop" => (Action::Drop { client }, "`drop` takes nothing more"),
+            "finish" => (Action::Finish { client }, "`finish` takes nothing more"),
+            "reset" => {
+                let code = words.property("code").map(|entry| self.number(entry));
+                let code = code.unwrap_or(Expression::plain(Literal::Number(0)));
+                (Action::Reset { client, code }, "expected code=")
+            }
+            _ => return None,
+        })
+    }
+
+    fn stream(&mut self, client: String, words: &mut Words<'_>) -> Option<Action> {
+        let of = words.property("of").and_then(|entry| self.text(entry));
+        let known = of.filter(|of| self.scope.clients.contains(of) && *of != client);
+        if known.is_none() {
+            let found = "a stream of no connection";
+            self.problem(
+                words.span,
+                found,
+                "expected `s stream of=c`, where c came before",
+            );
+        }
+        self.scope.clients.insert(client.clone());
+        known.map(|of| Action::Stream { client, of })
     }
 
     fn connect(&mut self, client: String, words: &mut Words<'_>, again: bool) -> Option<Action> {
