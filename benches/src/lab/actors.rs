@@ -4,6 +4,7 @@ use std::sync::mpsc as std_mpsc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use quince_client::StreamStrategy;
 use quince_link::{End, Link};
 use tokio::sync::{mpsc, watch};
 
@@ -116,6 +117,7 @@ fn dial(trial: &Trial, broker: &Broker, end: End, client_id: &'static str) -> Di
             Contender {
                 carrier: Carrier::Tcp,
                 tcp_congestion: None,
+                streams: StreamStrategy::Single,
             },
         ),
     };

@@ -64,7 +64,8 @@ pub(crate) struct RunArgs {
     /// Further delay of each packet, evenly between 0 and this, in milliseconds; several with commas
     #[arg(long, value_name = "MS", value_delimiter = ',', value_parser = jitter)]
     jitter: Option<Vec<f64>>,
-    /// What is compared: quic, tls-CONTROL, tcp-CONTROL [default: tls-cubic,tls-bbr,quic]
+    /// What is compared: quic, quic-per-topic, quic-per-message, tls-CONTROL, tcp-CONTROL [default: tls-cubic,tls-bbr,quic, without
+    /// --quick quic-per-topic too]
     #[arg(long, value_name = "NAMES", value_delimiter = ',')]
     transports: Option<Vec<Contender>>,
     /// Which way of a message crosses the link
@@ -166,9 +167,12 @@ impl RunArgs {
 
     pub(crate) fn contenders(&self) -> Vec<Contender> {
         self.transports.clone().unwrap_or_else(|| {
-            ["tls-cubic", "tls-bbr", "quic"]
-                .map(|name| name.parse().expect("a contender's name"))
-                .to_vec()
+            let names: &[&str] = match self.profile() {
+                Profile::Full => &["tls-cubic", "tls-bbr", "quic", "quic-per-topic"],
+                Profile::Quick | Profile::Smoke => &["tls-cubic", "tls-bbr", "quic"],
+            };
+            let parsed = names.iter().map(|name| name.parse());
+            parsed.map(|it| it.expect("a contender's name")).collect()
         })
     }
 
@@ -423,7 +427,7 @@ mod tests {
             (&["run", "--payload", "4"], "expected bytes, from 20"),
             (
                 &["run", "--transports", "udp"],
-                "use quic, tls-CONTROL or tcp-CONTROL",
+                "use quic, quic-per-topic, quic-per-message, tls-CONTROL or tcp-CONTROL",
             ),
             (&["run", "--seeds", "0"], "1..=1000"),
             (&["run", "--quick", "--smoke"], "cannot be used with"),

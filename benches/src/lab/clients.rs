@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::mpsc as std_mpsc;
 use std::time::Duration;
 
-use quince_client::{Client, ConnectOptions, Dialer, Endpoint, Trust, Tuning};
+use quince_client::{
+    Client, ConnectOptions, Dialer, Endpoint, Flow, StreamStrategy, Trust, Tuning,
+};
 use quince_codec::{
     Packet, PacketId, Properties, Publish, QoS, Subscribe, SubscriptionList, SubscriptionOptions,
     Version,
@@ -127,7 +129,7 @@ pub(crate) async fn publish(
                     let id = (load.qos > 0).then(|| in_flight.start());
                     // A connection whose path is gone takes no more bytes, and the trial is over all the same.
                     let sent = tokio::select! {
-                        sent = send(&mut client, &load, &topics[topic], message, id) => sent,
+                        sent = send(&mut client, dial.contender.streams, &load, &topics[topic], message, id) => sent,
                         _ = over_while_sending.wait_for(|over| *over) => break,
                     };
                     if let Err(error) = sent {
@@ -141,9 +143,10 @@ pub(crate) async fn publish(
                     }
                 }
             },
-            received = client.receive() => match received.as_ref().map(|frame| frame.decode(VERSION)) {
+            received = client.receive_from() => match received.as_ref().map(|(_, frame)| frame.decode(VERSION)) {
                 Ok(Ok(Packet::PubAck(ack))) => {
                     published.acknowledged += 1;
+                    // Identifiers are drawn from one counter, so that no two streams have the same one in flight.
                     in_flight.end(ack.packet_id);
                     if published.acknowledged == load.messages() {
                         let _ = handed_over.send(());
@@ -174,6 +177,7 @@ pub(crate) async fn publish(
 
 async fn send(
     client: &mut Client,
+    streams: StreamStrategy,
     load: &Load,
     topic: &str,
     message: Message,
@@ -190,8 +194,9 @@ async fn send(
         payload: &payload,
     };
     client
-        .send(&Packet::Publish(publish))
+        .publish(streams, &publish)
         .await
+        .map(drop)
         .map_err(|error| error.to_string())
 }
 
@@ -242,7 +247,7 @@ pub(crate) async fn subscribe(
 ) -> Option<Subscribed> {
     let subscribed = async {
         let (mut client, took) = dial.connect_as("subscriber").await?;
-        subscribe_to_all(&mut client, &load)
+        subscribe_to_all(&mut client, dial.contender.streams, &load)
             .await
             .map_err(|reason| Fault::Client {
                 who: "subscriber",
@@ -267,16 +272,16 @@ pub(crate) async fn subscribe(
     // It stays after the last message, so that copies that come late are seen.
     loop {
         let received = tokio::select! {
-            received = client.receive() => received,
+            received = client.receive_from() => received,
             _ = over.wait_for(|over| *over) => break,
         };
         let now = Instant::now();
         let result = match &received {
-            Ok(frame) => match frame.decode(VERSION) {
+            Ok((flow, frame)) => match frame.decode(VERSION) {
                 Ok(Packet::Publish(publish)) => {
                     tally.arrive(publish.payload, now);
                     client
-                        .acknowledge(&publish)
+                        .acknowledge_on(*flow, &publish)
                         .await
                         .map_err(|error| error.to_string())
                 }
@@ -310,28 +315,52 @@ pub(crate) struct Subscribed {
     pub(crate) ended: Option<String>,
 }
 
-async fn subscribe_to_all(client: &mut Client, load: &Load) -> Result<(), String> {
+/// Subscribes to all topics, on the streams that the contender has for them.
+async fn subscribe_to_all(
+    client: &mut Client,
+    streams: StreamStrategy,
+    load: &Load,
+) -> Result<(), String> {
+    if streams == StreamStrategy::Single {
+        return subscribe_on(client, Flow::CONTROL, "lab/+", load).await;
+    }
+    for topic in (0..u64::from(load.topics)).map(|index| load.topic(index)) {
+        let opened = timeout(CONNECT_PATIENCE, client.open_flow()).await;
+        let flow = opened
+            .map_err(|_| format!("the broker gives no stream for {topic}: take fewer --topics"))?
+            .map_err(|error| error.to_string())?;
+        subscribe_on(client, flow, &topic, load).await?;
+    }
+    Ok(())
+}
+
+async fn subscribe_on(
+    client: &mut Client,
+    flow: Flow,
+    filter: &str,
+    load: &Load,
+) -> Result<(), String> {
     let mut list = SubscriptionList::new();
     let options = SubscriptionOptions {
         qos: qos(load),
         ..SubscriptionOptions::default()
     };
-    list.push("lab/+", options);
+    list.push(filter, options);
     let subscribe = Subscribe {
         packet_id: PacketId::new(1).ok_or("no packet identifier")?,
         properties: Properties::EMPTY,
         subscriptions: list.as_ref(),
     };
     client
-        .send(&Packet::Subscribe(subscribe))
+        .send_on(flow, &Packet::Subscribe(subscribe))
         .await
         .map_err(|error| error.to_string())?;
-    let frame = timeout(CONNECT_PATIENCE, client.receive())
+    let (answered_on, frame) = timeout(CONNECT_PATIENCE, client.receive_from())
         .await
         .map_err(|_| "no SUBACK in time".to_owned())?
         .map_err(|error| error.to_string())?;
     match frame.decode(VERSION) {
-        Ok(Packet::SubAck(ack)) if ack.codes == [load.qos] => Ok(()),
+        Ok(Packet::SubAck(ack)) if ack.codes == [load.qos] && answered_on == flow => Ok(()),
         Ok(other) => Err(format!(
             "expected a SUBACK that grants QoS {}, got {other:?}",
             load.qos

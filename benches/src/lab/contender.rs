@@ -3,6 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+use quince_client::StreamStrategy;
 use serde::{Serialize, Serializer};
 
 /// Congestion controls of TCP that the lab knows to be common; the kernel may have others.
@@ -15,7 +16,7 @@ pub(crate) enum Carrier {
     Tcp,
     /// TLS 1.3 over TCP.
     Tls,
-    /// QUIC, MQTT on one stream.
+    /// QUIC.
     Quic,
 }
 
@@ -35,12 +36,14 @@ impl Carrier {
     }
 }
 
-/// One of the compared: `tls-cubic`, `tls-bbr`, `quic`.
+/// One of the compared: `tls-cubic`, `tls-bbr`, `quic`, `quic-per-topic`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Contender {
     pub(crate) carrier: Carrier,
     /// The kernel's name; `None` for QUIC, whose congestion control is the library's (cubic).
     pub(crate) tcp_congestion: Option<String>,
+    /// How a QUIC client spreads its topics over streams.
+    pub(crate) streams: StreamStrategy,
 }
 
 impl Contender {
@@ -53,8 +56,14 @@ impl Contender {
             (Carrier::Tls, Some(congestion)) => {
                 format!("TLS 1.3 (rustls) over TCP of the kernel with {congestion}, TCP_NODELAY")
             }
-            _ => "QUIC (quinn) with its cubic and its other defaults, all topics on one stream"
-                .to_owned(),
+            _ => {
+                let streams = match self.streams {
+                    StreamStrategy::Single => "all topics on one stream",
+                    StreamStrategy::PerTopic => "each topic on a stream of its own",
+                    StreamStrategy::PerMessage => "each message on a stream of its own",
+                };
+                format!("QUIC (quinn) with its cubic and its other defaults, {streams}")
+            }
         }
     }
 }
@@ -64,7 +73,11 @@ impl fmt::Display for Contender {
         f.write_str(self.carrier.scheme())?;
         match &self.tcp_congestion {
             Some(congestion) => write!(f, "-{congestion}"),
-            None => Ok(()),
+            None => f.write_str(match self.streams {
+                StreamStrategy::Single => "",
+                StreamStrategy::PerTopic => "-per-topic",
+                StreamStrategy::PerMessage => "-per-message",
+            }),
         }
     }
 }
@@ -78,7 +91,7 @@ impl Serialize for Contender {
 /// Why a text names no contender.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "'{text}' is not a transport of the lab: use quic, tls-CONTROL or tcp-CONTROL with the kernel's name of a congestion control, as in {}",
+    "'{text}' is not a transport of the lab: use quic, quic-per-topic, quic-per-message, tls-CONTROL or tcp-CONTROL with the kernel's name of a congestion control, as in {}",
     TCP_CONGESTION.map(|name| format!("tls-{name}")).join(", ")
 )]
 pub(crate) struct ContenderError {
@@ -92,10 +105,17 @@ impl FromStr for Contender {
         let unknown = || ContenderError {
             text: text.to_owned(),
         };
-        if text == "quic" {
+        let streams = match text {
+            "quic" => Some(StreamStrategy::Single),
+            "quic-per-topic" => Some(StreamStrategy::PerTopic),
+            "quic-per-message" => Some(StreamStrategy::PerMessage),
+            _ => None,
+        };
+        if let Some(streams) = streams {
             return Ok(Self {
                 carrier: Carrier::Quic,
                 tcp_congestion: None,
+                streams,
             });
         }
         let (carrier, congestion) = text.split_once('-').ok_or_else(unknown)?;
@@ -115,6 +135,7 @@ impl FromStr for Contender {
         Ok(Self {
             carrier,
             tcp_congestion: Some(congestion.to_owned()),
+            streams: StreamStrategy::Single,
         })
     }
 }
@@ -125,7 +146,15 @@ mod tests {
 
     #[test]
     fn names_are_read_as_they_are_written() {
-        for name in ["quic", "tls-cubic", "tls-bbr", "tcp-reno", "tls-westwood"] {
+        for name in [
+            "quic",
+            "quic-per-topic",
+            "quic-per-message",
+            "tls-cubic",
+            "tls-bbr",
+            "tcp-reno",
+            "tls-westwood",
+        ] {
             assert_eq!(name.parse::<Contender>().expect(name).to_string(), name);
         }
     }
@@ -143,7 +172,9 @@ mod tests {
         ] {
             let error = name.parse::<Contender>().expect_err(name).to_string();
             assert!(
-                error.contains("use quic, tls-CONTROL or tcp-CONTROL"),
+                error.contains(
+                    "use quic, quic-per-topic, quic-per-message, tls-CONTROL or tcp-CONTROL"
+                ),
                 "{error}"
             );
         }

@@ -9,7 +9,7 @@ fn wrong_usage_ends_with_two_and_says_what_was_expected() {
         (&["run", "--loss", "200"], "from 0 to 90"),
         (
             &["run", "--transports", "pigeon"],
-            "use quic, tls-CONTROL or tcp-CONTROL",
+            "use quic, quic-per-topic, quic-per-message, tls-CONTROL or tcp-CONTROL",
         ),
         (&["rebind", "--old", "torn"], "possible values"),
     ] {

@@ -1,5 +1,6 @@
-//! MQTT packets over the control flow of a [`Transport`].
+//! MQTT packets over the flows of a [`Transport`].
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use quince_codec::{
@@ -8,6 +9,7 @@ use quince_codec::{
 };
 use tokio::time::timeout;
 
+use crate::streams::Assigned;
 use crate::transport::{Ending, Event, Flow, Transport, TransportError};
 
 /// Largest packet taken from a broker, in bytes: what the protocol allows.
@@ -32,9 +34,11 @@ pub struct ConnectOptions {
 #[derive(Debug)]
 pub struct Client {
     transport: Transport,
-    framer: Framer,
+    /// What came of a packet that is not whole yet, for each flow.
+    framers: BTreeMap<Flow, Framer>,
     version: Version,
     granted: Granted,
+    pub(crate) assigned: Assigned,
 }
 
 /// What a broker grants in CONNACK.
@@ -105,8 +109,9 @@ impl Client {
         let version = connect.version;
         let mut client = Self {
             transport,
-            framer: Framer::new(LARGEST_PACKET),
+            framers: BTreeMap::from([(Flow::CONTROL, Framer::new(LARGEST_PACKET))]),
             version,
+            assigned: Assigned::default(),
             granted: Granted {
                 session_present: false,
                 keep_alive: connect.keep_alive,
@@ -163,31 +168,66 @@ impl Client {
         &self.transport
     }
 
-    /// Sends one packet.
+    /// Opens a data stream (QUIC only). Waits while the broker gives no credit for one more.
+    ///
+    /// # Errors
+    /// On a transport with one stream, or when the connection has ended.
+    pub async fn open_flow(&mut self) -> Result<Flow, ClientError> {
+        let flow = self.transport.open_flow().await?;
+        self.framers.insert(flow, Framer::new(LARGEST_PACKET));
+        Ok(flow)
+    }
+
+    /// Sends one packet on the control flow.
     ///
     /// # Errors
     /// When it cannot be encoded in this version, or the connection has ended.
     pub async fn send(&mut self, packet: &Packet<'_>) -> Result<(), ClientError> {
-        let bytes = packet.to_bytes(self.version)?;
-        Ok(self.transport.write(Flow::CONTROL, &bytes).await?)
+        self.send_on(Flow::CONTROL, packet).await
     }
 
-    /// Waits for the next packet. Safe to cancel.
+    /// Sends one packet on a flow.
     ///
     /// # Errors
-    /// When the stream ends or holds no packet.
-    pub async fn receive(&mut self) -> Result<Frame, ClientError> {
+    /// When it cannot be encoded in this version, or the flow or the connection has ended.
+    pub async fn send_on(&mut self, flow: Flow, packet: &Packet<'_>) -> Result<(), ClientError> {
+        let bytes = packet.to_bytes(self.version)?;
+        Ok(self.transport.write(flow, &bytes).await?)
+    }
+
+    /// Says that nothing more will be sent on a flow.
+    ///
+    /// # Errors
+    /// When it is not open on this side.
+    pub async fn finish(&mut self, flow: Flow) -> Result<(), ClientError> {
+        Ok(self.transport.finish(flow).await?)
+    }
+
+    /// Waits for the next packet on any flow, and tells which. Safe to cancel.
+    ///
+    /// # Errors
+    /// When the control flow ends, the broker resets a flow, or one of them holds no packet. The broker's orderly end of a data
+    /// flow is none.
+    pub async fn receive_from(&mut self) -> Result<(Flow, Frame), ClientError> {
         loop {
-            if let Some(frame) = self.framer.next_frame()? {
-                return Ok(frame);
+            for (flow, framer) in &mut self.framers {
+                if let Some(frame) = framer.next_frame()? {
+                    return Ok((*flow, frame));
+                }
             }
             match self.transport.next().await {
-                Event::Bytes(Flow::CONTROL, bytes) => self.framer.push(&bytes),
-                Event::Bytes(..) => {}
-                Event::Finished(_) => return Err(ClientError::Ended(Ending::Finished.to_string())),
-                Event::Reset(_, code) => {
+                Event::Bytes(flow, bytes) => {
+                    if let Some(framer) = self.framers.get_mut(&flow) {
+                        framer.push(&bytes);
+                    }
+                }
+                Event::Finished(Flow::CONTROL) => {
+                    return Err(ClientError::Ended(Ending::Finished.to_string()));
+                }
+                Event::Finished(flow) => _ = self.framers.remove(&flow),
+                Event::Reset(flow, code) => {
                     return Err(ClientError::Ended(format!(
-                        "stream reset with code {code:#x}"
+                        "stream {flow} reset with code {code:#x}"
                     )));
                 }
                 Event::Closed(ending) => return Err(ClientError::Ended(ending.to_string())),
@@ -195,22 +235,37 @@ impl Client {
         }
     }
 
-    /// Answers a PUBLISH as its QoS demands.
+    /// Waits for the next packet of a client that uses no data flow. Safe to cancel.
+    ///
+    /// # Errors
+    /// When the stream ends or holds no packet.
+    pub async fn receive(&mut self) -> Result<Frame, ClientError> {
+        self.receive_from().await.map(|(_, frame)| frame)
+    }
+
+    /// Answers a PUBLISH that came on the control flow as its QoS demands.
     ///
     /// # Errors
     /// As [`Client::send`].
     pub async fn acknowledge(&mut self, publish: &Publish<'_>) -> Result<(), ClientError> {
-        match (publish.qos, publish.packet_id) {
-            (QoS::AtLeastOnce, Some(id)) => {
-                self.send(&Packet::PubAck(Acknowledgement::success(id)))
-                    .await
-            }
-            (QoS::ExactlyOnce, Some(id)) => {
-                self.send(&Packet::PubRec(Acknowledgement::success(id)))
-                    .await
-            }
-            _ => Ok(()),
-        }
+        self.acknowledge_on(Flow::CONTROL, publish).await
+    }
+
+    /// Answers a PUBLISH on the flow that it came on as its QoS demands.
+    ///
+    /// # Errors
+    /// As [`Client::send_on`].
+    pub async fn acknowledge_on(
+        &mut self,
+        flow: Flow,
+        publish: &Publish<'_>,
+    ) -> Result<(), ClientError> {
+        let answer = match (publish.qos, publish.packet_id) {
+            (QoS::AtLeastOnce, Some(id)) => Packet::PubAck(Acknowledgement::success(id)),
+            (QoS::ExactlyOnce, Some(id)) => Packet::PubRec(Acknowledgement::success(id)),
+            _ => return Ok(()),
+        };
+        self.send_on(flow, &answer).await
     }
 
     /// Sends DISCONNECT and closes, so that everything sent arrives.

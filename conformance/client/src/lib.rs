@@ -3,7 +3,7 @@
 //! Two layers, each usable alone. A [`Transport`] carries ordered byte streams, named by [`Flow`],
 //! and their ends, exactly as the network delivered them: the conformance suite stands on it, so it
 //! hides nothing (a FIN is not a reset, a QUIC close code is kept). A [`Client`] speaks MQTT packets
-//! over the control flow of one; the commands `quince-client pub` and `sub` stand on that.
+//! over the flows of one, spread by a [`StreamStrategy`]; the commands `quince-client pub` and `sub` stand on that.
 
 #![warn(clippy::unwrap_used, clippy::panic)]
 
@@ -12,6 +12,7 @@ mod client;
 mod dial;
 mod endpoint;
 mod identity;
+mod streams;
 mod transport;
 mod trust;
 mod tuning;
@@ -21,6 +22,7 @@ pub use client::{Client, ClientError, ConnectOptions, Granted};
 pub use dial::{DialError, Dialer};
 pub use endpoint::{Endpoint, Scheme, UrlError};
 pub use identity::{Identity, IdentityError};
+pub use streams::StreamStrategy;
 pub use transport::{Ending, Event, Flow, Transport, TransportError};
 pub use trust::{Trust, TrustError};
 pub use tuning::Tuning;

@@ -137,8 +137,10 @@ enum Sender {
     Layered(Scheme, Option<Half>),
     Quic {
         connection: quinn::Connection,
-        /// Index is the flow's number; `None` once this side has ended it.
-        streams: Vec<Option<quinn::SendStream>>,
+        /// Those that this side has not ended; the control stream stays.
+        streams: BTreeMap<Flow, quinn::SendStream>,
+        /// The number of the next flow.
+        next_flow: u64,
         queue: mpsc::Sender<Event>,
         /// Stops the reader of a further flow.
         stops: BTreeMap<Flow, oneshot::Sender<VarInt>>,
@@ -185,7 +187,8 @@ impl Transport {
         ));
         let sender = Sender::Quic {
             connection,
-            streams: Vec::new(),
+            streams: BTreeMap::new(),
+            next_flow: 0,
             queue,
             stops: BTreeMap::new(),
             reading,
@@ -236,6 +239,7 @@ impl Transport {
         let Sender::Quic {
             connection,
             streams,
+            next_flow,
             queue,
             stops,
             reading,
@@ -244,8 +248,12 @@ impl Transport {
             return Err(TransportError::OneFlowOnly(self.scheme()));
         };
         let (send, receive) = connection.open_bi().await.map_err(ended)?;
-        let flow = Flow(streams.len() as u64);
-        streams.push(Some(send));
+        let flow = Flow(*next_flow);
+        *next_flow += 1;
+        streams.insert(flow, send);
+        // What is left of flows that have ended.
+        while self.readers.try_join_next().is_some() {}
+        stops.retain(|_, stop| !stop.is_closed());
         let reading = Arc::clone(reading).read_owned().await;
         let (stop, stopped) = oneshot::channel();
         if flow != Flow::CONTROL {
@@ -313,7 +321,11 @@ impl Transport {
         match &mut self.sender {
             Sender::Tcp(writer) => control(writer, flow)?.shutdown().await.map_err(ended),
             Sender::Layered(_, writer) => control(writer, flow)?.shutdown().await.map_err(ended),
-            Sender::Quic { streams, .. } => open_stream(streams, flow)?.finish().map_err(ended),
+            Sender::Quic { streams, .. } => {
+                let finished = open_stream(streams, flow)?.finish().map_err(ended);
+                forget(streams, flow);
+                finished
+            }
         }
     }
 
@@ -339,9 +351,12 @@ impl Transport {
                 *writer = None;
                 Ok(())
             }
-            Sender::Quic { streams, .. } => open_stream(streams, flow)?
-                .reset(VarInt::from_u32(code))
-                .map_err(ended),
+            Sender::Quic { streams, .. } => {
+                let code = VarInt::from_u32(code);
+                let reset = open_stream(streams, flow)?.reset(code).map_err(ended);
+                forget(streams, flow);
+                reset
+            }
         }
     }
 
@@ -375,7 +390,7 @@ impl Transport {
         let farewell = async {
             match &mut self.sender {
                 Sender::Quic { streams, .. } => {
-                    if let Some(Some(control)) = streams.first_mut() {
+                    if let Some(control) = streams.get_mut(&Flow::CONTROL) {
                         let _ = control.stopped().await;
                     }
                 }
@@ -402,14 +417,19 @@ fn control<W>(writer: &mut Option<W>, flow: Flow) -> Result<&mut W, TransportErr
 }
 
 fn open_stream(
-    streams: &mut [Option<quinn::SendStream>],
+    streams: &mut BTreeMap<Flow, quinn::SendStream>,
     flow: Flow,
 ) -> Result<&mut quinn::SendStream, TransportError> {
-    usize::try_from(flow.0)
-        .ok()
-        .and_then(|index| streams.get_mut(index))
-        .and_then(Option::as_mut)
+    streams
+        .get_mut(&flow)
         .ok_or(TransportError::NoSuchFlow(flow))
+}
+
+/// Lets go of a flow that this side has ended; the end of the control flow is waited for.
+fn forget(streams: &mut BTreeMap<Flow, quinn::SendStream>, flow: Flow) {
+    if flow != Flow::CONTROL {
+        streams.remove(&flow);
+    }
 }
 
 fn ended(error: impl fmt::Display) -> TransportError {
