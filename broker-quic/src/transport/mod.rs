@@ -57,7 +57,7 @@ pub(crate) trait Reader: Send {
 
 /// The half that writes.
 pub(crate) trait Writer: Send {
-    /// Writes some of what is on offer, on the first flow that takes any; at least one flow must be on offer. Safe to cancel:
+    /// Writes some of what is on offer, on a flow that takes any; at least one flow must be on offer. Safe to cancel:
     /// the next call offers the same bytes again, with more behind them perhaps, and goes on from there.
     fn write<'a>(
         &mut self,

@@ -80,6 +80,7 @@ pub(crate) fn split(
         control: send,
         data: BTreeMap::new(),
         newly_opened,
+        last_written: FlowId::CONTROL,
     };
     (reader, writer)
 }
@@ -230,6 +231,17 @@ pub(crate) struct QuicWriter {
     control: SendStream,
     data: BTreeMap<FlowId, SendStream>,
     newly_opened: mpsc::Receiver<(FlowId, SendStream)>,
+    /// Flows take turns here too: one that always has something to send leaves the others their share of the window.
+    last_written: FlowId,
+}
+
+/// What is on offer, beginning behind the flow that had the last turn.
+fn in_turn<'a>(
+    offers: impl Iterator<Item = (FlowId, &'a [u8])> + Clone,
+    last: FlowId,
+) -> impl Iterator<Item = (FlowId, &'a [u8])> {
+    let behind = offers.clone().filter(move |(flow, _)| *flow > last);
+    behind.chain(offers.filter(move |(flow, _)| *flow <= last))
 }
 
 impl QuicWriter {
@@ -252,13 +264,14 @@ impl Writer for QuicWriter {
     ) -> Written {
         self.take_in_opened();
         poll_fn(move |context| {
-            for (flow, bytes) in offers.clone() {
+            for (flow, bytes) in in_turn(offers.clone(), self.last_written) {
                 let Some(stream) = self.stream(flow) else {
                     continue;
                 };
                 let Poll::Ready(outcome) = Pin::new(stream).poll_write(context, bytes) else {
                     continue;
                 };
+                self.last_written = flow;
                 return Poll::Ready(match outcome {
                     Ok(count) => Written::Some(flow, count),
                     Err(WriteError::Stopped(code)) => Written::Stopped(flow, code.into_inner()),
@@ -300,4 +313,23 @@ impl Drop for QuicWriter {
 /// An application error code; what does not fit QUIC's numbers is the largest of them.
 fn application_code(code: u64) -> VarInt {
     VarInt::from_u64(code).unwrap_or(VarInt::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_flow_that_always_has_something_to_send_does_not_hold_up_the_others() {
+        let flows = [0, 1, 4, 7].map(FlowId::new);
+        let offers = || flows.iter().map(|flow| (*flow, &b"x"[..]));
+        let mut last = FlowId::CONTROL;
+        let turns = (0..9).map(|_| {
+            last = in_turn(offers(), last).next().expect("an offer").0;
+            last.number()
+        });
+        assert_eq!(turns.collect::<Vec<_>>(), [1, 4, 7, 0, 1, 4, 7, 0, 1]);
+        let gone = in_turn(offers(), FlowId::new(5)).map(|(flow, _)| flow.number());
+        assert_eq!(gone.collect::<Vec<_>>(), [7, 0, 1, 4]);
+    }
 }
