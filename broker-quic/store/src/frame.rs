@@ -12,6 +12,8 @@
 pub(crate) const MAGIC: [u8; 8] = *b"QUINCE\x00\x01";
 pub(crate) const HEADER: usize = 20;
 const PREFIX: usize = 29;
+/// No broker makes as many records: whoever has written a larger number, it was not the store.
+const MOST_RECORDS: u64 = u64::MAX / 2;
 
 /// What a frame is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -115,7 +117,7 @@ impl<'a> Frame<'a> {
             time: number(&prefix[21..29]),
             records: &frame[PREFIX..],
         };
-        Some((found, end))
+        (found.first <= MOST_RECORDS).then_some((found, end))
     }
 }
 
@@ -171,8 +173,8 @@ impl Mark {
                 let start = slot.offset();
                 let bytes = bytes.get(start..start + SLOT_LENGTH)?;
                 let records = number(&bytes[..8]);
-                (number(&bytes[8..]) == u64::from(checksum(0, &bytes[..8])))
-                    .then_some(Self { records, slot })
+                let is_whole = number(&bytes[8..]) == u64::from(checksum(0, &bytes[..8]));
+                (is_whole && records <= MOST_RECORDS).then_some(Self { records, slot })
             })
             .max_by_key(|mark| mark.records)
     }

@@ -12,6 +12,7 @@ mod limits;
 mod operations;
 mod round_trip;
 mod specimen;
+mod store;
 mod stream;
 mod subscriptions;
 mod topic;
@@ -23,6 +24,7 @@ pub use connection::connection;
 pub use decode::decode;
 pub use operations::operations;
 pub use round_trip::round_trip;
+pub use store::{store, store_seeds};
 pub use stream::stream;
 pub use subscriptions::subscriptions;
 pub use topic::topic;
@@ -38,6 +40,7 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("decode", decode),
     ("operations", operations),
     ("round_trip", round_trip),
+    ("store", store),
     ("stream", stream),
     ("subscriptions", subscriptions),
     ("topic", topic),
