@@ -44,6 +44,8 @@ struct Line {
     version: Version,
     hearing: Hearing,
     data: BTreeMap<FlowId, DataFlow>,
+    /// How many data flows its client has opened: no number is used twice.
+    opened: u64,
     closed: bool,
 }
 
@@ -74,6 +76,15 @@ impl DataFlow {
 }
 
 impl Line {
+    /// The control flow, or one of those that were opened last, whether or not it has ended.
+    fn flow(&self, u: &mut Unstructured<'_>) -> Result<FlowId> {
+        let behind = u.int_in_range(0..=3)?;
+        Ok(FlowId::new(match behind {
+            0 => 0,
+            _ => self.opened.saturating_sub(behind - 1),
+        }))
+    }
+
     /// Offers what may leave; the transport takes `at_most` of it.
     fn transmit(&mut self, now: Time, flow: FlowId, at_most: usize) -> usize {
         let writable = self.connection.writable(flow);
@@ -168,6 +179,7 @@ impl Driver {
             version,
             hearing: Hearing::new(),
             data: BTreeMap::new(),
+            opened: 0,
             closed: false,
         }
     }
@@ -201,7 +213,8 @@ impl Driver {
                 self.lines[index].connection.authenticated(now, answer);
             }
             16 => {
-                let (flow, at_most) = (flow(u)?, u.int_in_range(0..=40)?);
+                let flow = self.lines[index].flow(u)?;
+                let at_most = u.int_in_range(0..=40)?;
                 self.lines[index].transmit(now, flow, at_most);
             }
             17 => return self.change_flow(u, index),
@@ -221,7 +234,7 @@ impl Driver {
         let flow = if u.ratio(3, 4)? {
             FlowId::CONTROL
         } else {
-            flow(u)?
+            line.flow(u)?
         };
         let mut said = Vec::new();
         for _ in 0..u.int_in_range(1..=3)? {
@@ -278,16 +291,20 @@ impl Driver {
     }
 
     fn change_flow(&mut self, u: &mut Unstructured<'_>, index: usize) -> Result<()> {
-        let flow = flow(u)?;
         let line = &mut self.lines[index];
+        let flow = line.flow(u)?;
         let connection = &mut line.connection;
         match u.int_in_range(0..=15)? {
-            0..=8 => {
-                if flow != FlowId::CONTROL && !connection.is_ended() {
-                    line.data.entry(flow).or_default();
+            0..=7 => {
+                line.opened += 1;
+                let flow = FlowId::new(line.opened);
+                if !connection.is_ended() {
+                    line.data.insert(flow, DataFlow::default());
                 }
                 connection.flow_opened(self.now, flow);
             }
+            // It is open always.
+            8 => connection.flow_opened(self.now, FlowId::CONTROL),
             9..=11 => connection.flow_finished(self.now, flow),
             12 | 13 => connection.flow_reset(self.now, flow, u.arbitrary()?),
             14 => connection.flow_stopped(self.now, flow, u.arbitrary()?),
@@ -330,9 +347,4 @@ impl Driver {
         self.hub.handle_timeout(self.now);
         assert_nothing_leaks(&self.hub);
     }
-}
-
-/// A flow, mostly not the one that carries packets.
-fn flow(u: &mut Unstructured<'_>) -> Result<FlowId> {
-    Ok(FlowId::new(u.int_in_range(0..=3)?))
 }

@@ -28,7 +28,7 @@ impl Connection {
     /// A number is not used twice in the life of a connection.
     pub fn flow_opened(&mut self, now: Time, flow: FlowId) {
         self.now = now;
-        if flow == FlowId::CONTROL || self.is_ended() {
+        if self.streams.get(flow).is_some() || self.is_ended() {
             return;
         }
         let config = &self.hub.config;

@@ -120,9 +120,9 @@ impl Streams {
         self.data.len()
     }
 
-    /// Puts in the stream of a data flow, unless it has one.
+    /// Puts in the stream of a data flow that has none.
     pub(super) fn open(&mut self, flow: FlowId, stream: Stream) {
-        self.data.entry(flow).or_insert_with(|| Box::new(stream));
+        self.data.insert(flow, Box::new(stream));
     }
 
     /// Takes the stream of a data flow out.
