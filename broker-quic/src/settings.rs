@@ -104,6 +104,11 @@ pub struct QuicSettings {
     pub send_window: u32,
     /// How much of the handshake may be held out of order.
     pub crypto_buffer: usize,
+    /// How many later packets must be acknowledged before one counts as lost (RFC 9002 section 6.1.1). So many that time alone decides:
+    /// packets overtake each other on real links.
+    pub reordering_packets: u32,
+    /// How long a packet is waited for once a later one was acknowledged, in percent of a round trip (RFC 9002 section 6.1.2).
+    pub reordering_percent: u16,
     /// Handshakes that wait to be accepted; further ones are ignored.
     pub waiting_handshakes: usize,
     /// Bytes that all waiting handshakes together may hold.
@@ -122,6 +127,8 @@ impl Default for QuicSettings {
             connection_window: 1024 * 1024,
             send_window: 1024 * 1024,
             crypto_buffer: 16 * 1024,
+            reordering_packets: 128,
+            reordering_percent: 125,
             waiting_handshakes: 1024,
             waiting_handshake_bytes: 8 * 1024 * 1024,
             retry_above: 256,

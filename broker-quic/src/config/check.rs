@@ -314,15 +314,33 @@ fn tokens(source: &Source, jwt: &JwtSection) -> Result<TokenSettings, Problem> {
     })
 }
 
-/// Without a stream there is no CONNECT.
+/// Without a stream there is no CONNECT, and RFC 9002 has lower bounds for what counts as lost.
 fn check_quic(source: &Source, quic: &QuicSection) -> Result<(), Problem> {
-    let key = "bidirectional_streams";
+    let problem = |key: &str, message: String, help: &str| {
+        Err(source.problem(&[Key("quic"), Key(key)], message, help))
+    };
     if quic.bidirectional_streams == 0 {
-        return Err(source.problem(
-            &[Key("quic"), Key(key)],
-            format!("with {key} = 0 nothing would work"),
+        return problem(
+            "bidirectional_streams",
+            "with bidirectional_streams = 0 nothing would work".to_owned(),
             "write a number from 1 upwards; with 1 there is a control stream and no other",
-        ));
+        );
+    }
+    if quic.reordering_packets < 3 {
+        let packets = quic.reordering_packets;
+        return problem(
+            "reordering_packets",
+            format!("packets would count as lost behind {packets} later ones"),
+            "write 3 or more",
+        );
+    }
+    if quic.reordering_percent <= 100 {
+        let percent = quic.reordering_percent;
+        return problem(
+            "reordering_percent",
+            format!("packets would count as lost within {percent} % of a round trip"),
+            "write more than 100",
+        );
     }
     Ok(())
 }

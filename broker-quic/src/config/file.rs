@@ -200,6 +200,8 @@ pub(crate) struct QuicSection {
     pub(crate) connection_window_bytes: u32,
     pub(crate) send_window_bytes: u32,
     pub(crate) crypto_buffer_bytes: usize,
+    pub(crate) reordering_packets: u32,
+    pub(crate) reordering_percent: u16,
     pub(crate) waiting_handshakes: usize,
     pub(crate) waiting_handshake_bytes: u64,
     pub(crate) retry_above: usize,

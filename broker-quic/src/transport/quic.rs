@@ -54,6 +54,8 @@ fn transport_config(settings: &QuicSettings) -> Result<quinn::TransportConfig, r
         .receive_window(settings.connection_window.into())
         .send_window(settings.send_window.into())
         .crypto_buffer_size(settings.crypto_buffer)
+        .packet_threshold(settings.reordering_packets)
+        .time_threshold(f32::from(settings.reordering_percent) / 100.0)
         .datagram_receive_buffer_size(None);
     Ok(transport)
 }
