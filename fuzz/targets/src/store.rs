@@ -23,7 +23,7 @@ const PREFIX: usize = 29;
 /// - 0: the files. A byte says how long the watermark is, and the log is the rest.
 /// - 1: a log whose checksums are right: its frames, each as kind, distance of its number from the one due, count, length (two bytes)
 ///   and records; behind it the watermark is one that agrees.
-/// - 2: damage to a real store, one file of it or both; see [`damaged`].
+/// - 2: damage to a real store, one file of it or both: cut off, changed, zeroed, taken out, repeated or continued.
 ///
 /// # Panics
 /// If reading panics or writes; if what reading says is gone is not what opening says; if a loss cannot be accepted, or a store is not whole after
