@@ -24,7 +24,7 @@ use crate::driver::{Bell, Clock, serve, sleep_until_some};
 use crate::listener::{ListenerUrl, Scheme};
 use crate::problem::Problem;
 use crate::settings::{ListenerSettings, Settings};
-use crate::store::{self, DataSettings, Durable, Opened, Store, StoreError};
+use crate::store::{self, DataSettings, Durable, Opened, StoreError};
 use crate::tls::{Tls, TlsError};
 use crate::transport::{Reader, Writer};
 use crate::tuning;
@@ -90,7 +90,7 @@ pub struct Server {
     shared: Arc<Shared>,
     listeners: Vec<BoundListener>,
     quic: Vec<quinn::Endpoint>,
-    store: Option<Store>,
+    store: Option<quince_store::Writer>,
     store_failure: Option<oneshot::Receiver<io::Error>>,
 }
 
@@ -177,7 +177,7 @@ impl Server {
         };
         if let Some(opened) = opened {
             let hub = Arc::clone(&server.shared.hub);
-            let (writer, failure) = Store::start(opened, hub, clock).map_err(BindError::Thread)?;
+            let (writer, failure) = store::start(opened, hub, clock).map_err(BindError::Thread)?;
             (server.store, server.store_failure) = (Some(writer), Some(failure));
         }
         for &listener in listeners {

@@ -94,45 +94,32 @@ pub(crate) struct Opened {
     lock: File,
 }
 
-/// A store that is being written.
-#[derive(Debug)]
-pub(crate) struct Store {
-    writer: Writer,
-    _lock: File,
-}
-
-impl Store {
-    /// Starts to write the records of `hub`. The receiver hears why that has come to an end, if it does.
-    pub(crate) fn start(
-        opened: Opened,
-        hub: Arc<Hub>,
-        clock: Clock,
-    ) -> io::Result<(Self, oneshot::Receiver<io::Error>)> {
-        let interval = match opened.durable {
-            Durable::Batch(interval) => Some(interval),
-            Durable::Sync | Durable::Memory => None,
-        };
-        let (failed, failure) = oneshot::channel();
-        let writer = Writer::start(
-            opened.log,
-            opened.image,
-            interval,
-            hub,
-            move || clock.now(),
-            // Nobody may be left to hear it.
-            |error| drop(failed.send(error)),
-        )?;
-        let store = Self {
-            writer,
-            _lock: opened.lock,
-        };
-        Ok((store, failure))
-    }
-
-    /// Writes what is left.
-    pub(crate) fn stop(self) {
-        self.writer.stop();
-    }
+/// Starts to write the records of `hub`. The receiver hears why that has come to an end, if it does.
+pub(crate) fn start(
+    opened: Opened,
+    hub: Arc<Hub>,
+    clock: Clock,
+) -> io::Result<(Writer, oneshot::Receiver<io::Error>)> {
+    let Opened {
+        log,
+        image,
+        durable,
+        lock,
+        ..
+    } = opened;
+    let interval = match durable {
+        Durable::Batch(interval) => Some(interval),
+        Durable::Sync | Durable::Memory => None,
+    };
+    let (failed, failure) = oneshot::channel();
+    let failed = move |error| {
+        // Nobody may be left to hear it.
+        let _ = failed.send(error);
+        // The thread has the lock, so that nobody else is let in while it may still write, whoever forgets to stop it.
+        drop(lock);
+    };
+    let writer = Writer::start(log, image, interval, hub, move || clock.now(), failed)?;
+    Ok((writer, failure))
 }
 
 /// Makes the folder if it is missing, for its owner alone.
@@ -221,4 +208,34 @@ pub fn inspect(directory: &Path) -> Result<Option<Inspection>, StoreError> {
         records: found.image.position().records(),
         lost: found.lost,
     }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nobody_else_is_let_in_while_the_store_may_be_written() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let settings = DataSettings {
+            directory: folder.path().to_owned(),
+            durable: Durable::Sync,
+            accept_loss: false,
+        };
+        let config = Config::default();
+        let refused = || {
+            let refused = open(&settings, &config).expect_err("it is in use");
+            refused.to_string().contains("another broker uses it")
+        };
+        let opened = open(&settings, &config).expect("opens");
+        assert!(refused());
+        let hub = Arc::new(Hub::new(config.clone()));
+        let (writer, _failure) = start(opened, hub, Clock::start(Time::ZERO)).expect("starts");
+        assert!(refused());
+        writer.stop();
+        let opened = open(&settings, &config).expect("it was let go");
+        let hub = Arc::new(Hub::new(config.clone()));
+        drop(start(opened, hub, Clock::start(Time::ZERO)).expect("starts"));
+        assert!(refused(), "whoever forgets to stop it has not ended it");
+    }
 }
