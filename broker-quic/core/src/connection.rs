@@ -203,13 +203,11 @@ impl Connection {
 
     fn held_too_much(&mut self, now: Time, flow: FlowId) {
         let code = ReasonCode::QUOTA_EXCEEDED;
-        if flow != FlowId::CONTROL {
-            self.abort_flow(now, flow, u64::from(code.0));
-        } else if matches!(self.state, State::Connected(_)) {
-            self.end(now, Ending::error(code));
-        } else {
-            self.end(now, refusal(self.link.version, code));
-        }
+        let ending = match self.state {
+            State::Connected(_) => Ending::error(code),
+            _ => refusal(self.link.version, code),
+        };
+        self.fail(now, flow, ending);
     }
 
     /// The network connection is gone, whatever the cause. Nothing more can leave.

@@ -99,7 +99,6 @@ impl<'a> Target<'a> {
     fn delivery(self, message: &Arc<Message>, publisher: Publisher<'_>) -> Delivery {
         Delivery {
             message: Arc::clone(message),
-            flow: self.subscriber.key.1,
             qos: self.qos,
             retain: self.retain,
             identifiers: self.identifiers,
@@ -248,8 +247,7 @@ impl Hub {
             .filter(|planned| planned.reservation.is_some());
         let mut queued = Vec::new();
         for (place, planned) in (0..).zip(kept) {
-            let session = planned.subscriber.key.0;
-            queued.push(Queued::of(&planned.delivery, session, place));
+            queued.push(Queued::of(&planned.delivery, planned.subscriber.key, place));
         }
         let after = if queued.is_empty() && retention == Retention::Untouched {
             self.use_up(origin)

@@ -262,7 +262,6 @@ mod tests {
     use quince_codec::Properties;
 
     use super::*;
-    use crate::identifier::FlowId;
     use crate::message::{Budget, Incoming, Message};
     use crate::position::Position;
     use crate::time::Time;
@@ -279,7 +278,6 @@ mod tests {
             Message::copy(&Budget::new(usize::MAX), &incoming, None, Time::ZERO).expect("room");
         Delivery {
             message,
-            flow: FlowId::CONTROL,
             qos,
             retain: false,
             identifiers: Vec::new(),

@@ -5,7 +5,6 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use quince_codec::{Properties, Property, PropertyList, QoS};
 
-use crate::identifier::FlowId;
 use crate::policy::Identity;
 use crate::position::Position;
 use crate::record::DeliveryId;
@@ -168,11 +167,10 @@ fn is_forwarded(property: &Property<'_>) -> bool {
     )
 }
 
-/// A message for one Session, with what its subscriptions make of it.
+/// A message for one flow of a Session, in whose queue it is, with what its subscriptions make of it.
 #[derive(Clone, Debug)]
 pub(crate) struct Delivery {
     pub(crate) message: Arc<Message>,
-    pub(crate) flow: FlowId,
     /// Minimum of the published and the granted QoS [MQTT5-3.8.4-8] [MQTT3-3.8.4-6].
     pub(crate) qos: QoS,
     pub(crate) retain: bool,

@@ -16,6 +16,7 @@ use crate::delayed::Waiting;
 use crate::identifier::{FlowId, SessionId};
 use crate::message::{Delivery, Message};
 use crate::policy::Principal;
+use crate::routes::SubscriberKey;
 use crate::session::{Subscription, Will};
 use crate::time::Time;
 
@@ -82,11 +83,12 @@ pub(crate) struct Queued {
 }
 
 impl Queued {
-    pub(crate) fn of(delivery: &Delivery, session: SessionId, place: u32) -> Self {
+    /// A delivery on its way to that flow of that Session.
+    pub(crate) fn of(delivery: &Delivery, (session, flow): SubscriberKey, place: u32) -> Self {
         Self {
             place,
             session,
-            flow: delivery.flow,
+            flow,
             qos: delivery.qos,
             retain: delivery.retain,
             identifiers: delivery.identifiers.clone(),

@@ -139,7 +139,6 @@ impl Waits {
     fn delivery(&self, id: DeliveryId) -> Delivery {
         Delivery {
             message: Arc::clone(&self.message),
-            flow: self.queued.flow,
             qos: self.queued.qos,
             retain: self.queued.retain,
             identifiers: self.queued.identifiers.clone(),

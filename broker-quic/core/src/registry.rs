@@ -205,7 +205,7 @@ impl Registry {
     ) {
         session.mailbox().detach();
         while let Some(flow) = session.first_data_flow() {
-            end_flow(hub, &mut session, flow, aftermath);
+            self.end_flow(hub, &mut session, flow, aftermath);
         }
         let client_id = Arc::clone(&session.client_id);
         let Some(entry) = self.entries.get_mut(&client_id) else {
@@ -325,7 +325,7 @@ impl Registry {
         }))
     }
 
-    /// Ends a data flow of a Session that its connection has.
+    /// Ends a data flow of a Session: its subscriptions and all its state are gone.
     pub(crate) fn end_flow(
         &mut self,
         hub: &Hub,
@@ -333,7 +333,24 @@ impl Registry {
         flow: FlowId,
         aftermath: &mut Aftermath,
     ) {
-        end_flow(hub, session, flow, aftermath);
+        let mut ended = Vec::new();
+        session.subscriptions.retain(|(on, filter), _| {
+            let goes = *on == flow;
+            if goes {
+                ended.push(Arc::clone(filter));
+            }
+            !goes
+        });
+        if !ended.is_empty() {
+            hub.change_routes(|routes| {
+                for filter in &ended {
+                    routes.remove(filter, session.key(flow));
+                }
+            });
+        }
+        if let Some(state) = session.take_data_flow(flow) {
+            leave_orphans(*state, aftermath);
+        }
     }
 
     /// Makes a Session under a Client Identifier that has none.
@@ -520,28 +537,6 @@ fn record_on(
         record(hub, session, change)
     } else {
         Position::START
-    }
-}
-
-/// Ends a data flow of a Session: its subscriptions and all its state are gone.
-fn end_flow(hub: &Hub, session: &mut Session, flow: FlowId, aftermath: &mut Aftermath) {
-    let mut ended = Vec::new();
-    session.subscriptions.retain(|(on, filter), _| {
-        let goes = *on == flow;
-        if goes {
-            ended.push(Arc::clone(filter));
-        }
-        !goes
-    });
-    if !ended.is_empty() {
-        hub.change_routes(|routes| {
-            for filter in &ended {
-                routes.remove(filter, session.key(flow));
-            }
-        });
-    }
-    if let Some(state) = session.take_data_flow(flow) {
-        leave_orphans(*state, aftermath);
     }
 }
 

@@ -121,7 +121,6 @@ impl Exchange<'_> {
         let after = Position::START;
         let delivery = Delivery {
             message,
-            flow: self.flow,
             qos,
             retain: true,
             identifiers,
@@ -177,7 +176,7 @@ impl Exchange<'_> {
                     number,
                     message: Arc::clone(&delivery.message),
                     retention: Retention::Untouched,
-                    queued: vec![Queued::of(delivery, session, 0)],
+                    queued: vec![Queued::of(delivery, (session, self.flow), 0)],
                     origin: Origin::Owed(session),
                 }))
             });

@@ -2,9 +2,7 @@
 //!
 //! A data flow dies alone. What a client does wrong on one ends it, and neither the connection nor another flow.
 
-use quince_codec::{
-    ConnectionState, DecodeError, ErrorResponse, PacketType, ReasonCode, Version, error_response,
-};
+use quince_codec::{PacketType, ReasonCode};
 
 use super::stream::Stream;
 use super::{Connection, Output, State};
@@ -95,15 +93,6 @@ impl Connection {
             });
             self.end_flow_state(now, flow);
         }
-    }
-
-    /// The same, because bytes on it are no packet.
-    pub(super) fn abort_flow_by_error(&mut self, now: Time, flow: FlowId, error: DecodeError) {
-        let code = match error_response(error, Some(Version::V5_0), ConnectionState::Connected) {
-            ErrorResponse::Disconnect(code) => code,
-            ErrorResponse::ConnAck(_) | ErrorResponse::Close => ReasonCode::MALFORMED_PACKET,
-        };
-        self.abort_flow(now, flow, u64::from(code.0));
     }
 
     /// Gives out the ends of the data flows from which everything has left.

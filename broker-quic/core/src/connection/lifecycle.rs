@@ -89,8 +89,36 @@ impl Connection {
         self.pump(now);
     }
 
-    /// `asked` is the version that a broken CONNECT asks for.
-    pub(super) fn end_by_error(&mut self, now: Time, error: DecodeError, asked: Option<Version>) {
+    /// Ends what an error on this flow ends: the connection, or the data flow alone [MQ-13].
+    pub(super) fn fail(&mut self, now: Time, flow: FlowId, ending: Ending) {
+        if flow == FlowId::CONTROL {
+            self.end(now, ending);
+        } else {
+            self.abort_flow(now, flow, u64::from(ending.code.0));
+        }
+    }
+
+    /// The same, because bytes on it are no packet. `asked` is the version that a broken CONNECT asks for.
+    pub(super) fn fail_by_error(
+        &mut self,
+        now: Time,
+        flow: FlowId,
+        error: DecodeError,
+        asked: Option<Version>,
+    ) {
+        if flow == FlowId::CONTROL {
+            self.end_by_error(now, error, asked);
+            return;
+        }
+        // What a stream is aborted with is a Reason Code of version 5.0 in all of them.
+        let code = match error_response(error, Some(Version::V5_0), ConnectionState::Connected) {
+            ErrorResponse::Disconnect(code) => code,
+            ErrorResponse::ConnAck(_) | ErrorResponse::Close => ReasonCode::MALFORMED_PACKET,
+        };
+        self.abort_flow(now, flow, u64::from(code.0));
+    }
+
+    fn end_by_error(&mut self, now: Time, error: DecodeError, asked: Option<Version>) {
         let (version, state) = match self.state {
             State::AwaitingConnect { .. } => (asked, ConnectionState::AwaitingConnect),
             _ => (Some(self.link.version), ConnectionState::Connected),
@@ -110,15 +138,6 @@ impl Connection {
             ErrorResponse::Close => Ending::silent(ReasonCode::MALFORMED_PACKET),
         };
         self.end(now, ending);
-    }
-
-    /// Ends what an error on this flow ends: the connection, or the data flow alone [MQ-13].
-    pub(super) fn fail(&mut self, now: Time, flow: FlowId, ending: Ending) {
-        if flow == FlowId::CONTROL {
-            self.end(now, ending);
-        } else {
-            self.abort_flow(now, flow, u64::from(ending.code.0));
-        }
     }
 
     /// Ends the protocol life of the connection: lets the Session go, says the last word, and waits for the outbox.

@@ -34,26 +34,29 @@ impl Connection {
         }
     }
 
-    /// Moves what waits for a flow into its outbox.
-    fn deliver(&mut self, now: Time, flow: FlowId) {
+    /// What a flow of a connected client may touch; `None` where there is no Session or no such flow.
+    fn exchange(&mut self, now: Time, flow: FlowId) -> Option<Exchange<'_>> {
         let State::Connected(session) = &mut self.state else {
-            return;
+            return None;
         };
-        let Some(stream) = self.streams.get_mut(flow) else {
-            return;
-        };
-        if flow != FlowId::CONTROL && !session.has_data_flow(flow) {
-            return;
-        }
-        let mut exchange = Exchange {
+        Some(Exchange {
             hub: &self.hub,
             link: &mut self.link,
-            stream,
+            stream: self.streams.get_mut(flow)?,
             session,
             flow,
             now,
-        };
-        if let Err(ending) = exchange.deliver() {
+        })
+    }
+
+    /// Moves what waits for a flow into its outbox.
+    fn deliver(&mut self, now: Time, flow: FlowId) {
+        let exchange = self.exchange(now, flow);
+        let has_state =
+            |it: &Exchange<'_>| flow == FlowId::CONTROL || it.session.has_data_flow(flow);
+        if let Some(mut exchange) = exchange.filter(has_state)
+            && let Err(ending) = exchange.deliver()
+        {
             self.fail(now, flow, ending);
         }
     }
@@ -170,8 +173,7 @@ impl Connection {
                         _ => self.process_frame(now, flow, &frame, None),
                     }
                 }
-                Err(error) if flow == FlowId::CONTROL => self.end_by_error(now, error, None),
-                Err(error) => self.abort_flow_by_error(now, flow, error),
+                Err(error) => self.fail_by_error(now, flow, error, None),
             }
         }
     }
@@ -197,12 +199,8 @@ impl Connection {
         }
         let packet = match frame.decode(self.link.version) {
             Ok(packet) => packet,
-            Err(error) if flow == FlowId::CONTROL => {
-                self.end_by_error(now, error, frame.connect_version());
-                return;
-            }
             Err(error) => {
-                self.abort_flow_by_error(now, flow, error);
+                self.fail_by_error(now, flow, error, frame.connect_version());
                 return;
             }
         };
@@ -210,7 +208,7 @@ impl Connection {
             self.on_auth(now, auth);
             return;
         }
-        let State::Connected(session) = &mut self.state else {
+        let Some(mut exchange) = self.exchange(now, flow) else {
             match (&self.state, &packet) {
                 (State::AwaitingConnect { .. }, Packet::Connect(connect)) => {
                     self.on_connect(now, connect);
@@ -221,17 +219,6 @@ impl Connection {
                 _ => {}
             }
             return;
-        };
-        let Some(stream) = self.streams.get_mut(flow) else {
-            return;
-        };
-        let mut exchange = Exchange {
-            hub: &self.hub,
-            link: &mut self.link,
-            stream,
-            session,
-            flow,
-            now,
         };
         match exchange.handle(&packet) {
             Ok(Handled::Done) => {}
