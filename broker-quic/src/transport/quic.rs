@@ -72,9 +72,11 @@ pub(crate) fn split(
     let reader = QuicReader {
         connection: connection.clone(),
         accepts: true,
-        control: receive,
-        data: BTreeMap::new(),
-        last_read: FlowId::CONTROL,
+        flows: Flows {
+            control: receive,
+            data: BTreeMap::new(),
+            last_read: FlowId::CONTROL,
+        },
         opened,
     };
     let writer = QuicWriter {
@@ -97,15 +99,20 @@ struct Receiving {
     stopped: Option<Stopped>,
 }
 
+/// What is read.
+struct Flows {
+    control: RecvStream,
+    data: BTreeMap<FlowId, Receiving>,
+    /// They take turns.
+    last_read: FlowId,
+}
+
 pub(crate) struct QuicReader {
     connection: quinn::Connection,
     /// Whether there may be further streams: not when the connection is lost. That is told when what was received on the
     /// control flow before has been read.
     accepts: bool,
-    control: RecvStream,
-    data: BTreeMap<FlowId, Receiving>,
-    /// Flows take turns.
-    last_read: FlowId,
+    flows: Flows,
     /// The other half of each stream, on its way to the writer.
     opened: mpsc::Sender<(FlowId, SendStream)>,
 }
@@ -118,14 +125,16 @@ impl QuicReader {
             stopped: Some(Box::pin(send.stopped())),
             stream: Some(receive),
         };
-        self.data.insert(flow, receiving);
+        self.flows.data.insert(flow, receiving);
         // The writer lives as long as the reader.
         let _ = self.opened.send((flow, send));
         Incoming::Opened(flow)
     }
+}
 
+impl Flows {
     /// What came on any flow, the ones behind the last first.
-    fn poll_flows(
+    fn poll(
         &mut self,
         context: &mut Context<'_>,
         wanted: &impl Fn(FlowId) -> bool,
@@ -208,19 +217,19 @@ impl Receiving {
 impl Reader for QuicReader {
     async fn read(&mut self, wanted: impl Fn(FlowId) -> bool + Send + Sync) -> Incoming {
         loop {
-            let (connection, accepts) = (self.connection.clone(), self.accepts);
             tokio::select! {
-                accepted = connection.accept_bi(), if accepts => match accepted {
+                accepted = self.connection.accept_bi(), if self.accepts => match accepted {
                     Ok((send, receive)) => return self.open(send, receive),
                     Err(_) => self.accepts = false,
                 },
-                incoming = poll_fn(|context| self.poll_flows(context, &wanted)) => return incoming,
+                incoming = poll_fn(|context| self.flows.poll(context, &wanted)) => return incoming,
             }
         }
     }
 
     fn end_flow(&mut self, flow: FlowId, end: FlowEnd) {
-        let ended = self.data.remove(&flow).and_then(|ended| ended.stream);
+        let ended = self.flows.data.remove(&flow);
+        let ended = ended.and_then(|ended| ended.stream);
         if let (Some(mut stream), FlowEnd::Aborted(code)) = (ended, end) {
             // It may have ended meanwhile.
             let _ = stream.stop(application_code(code));
