@@ -51,17 +51,30 @@ impl Peer {
     /// A peer that believes exactly the certificate of `server`, at its listener number `index`.
     pub(crate) async fn connect(server: &Server, index: usize) -> Self {
         let url = server.listeners()[index].url();
-        let address = url.address();
-        match url.scheme() {
-            Scheme::Tcp => Self::tcp(address).await,
-            Scheme::Tls => Self::tls(address, &server.certificate()).await,
-            Scheme::Ws => Self::web(TcpStream::connect(address).await.expect("connected")).await,
+        if url.scheme() == Scheme::Quic {
+            return Self::quic(url.address(), &server.certificate()).await;
+        }
+        let socket = TcpStream::connect(url.address()).await.expect("connected");
+        Self::over(server, index, socket).await
+    }
+
+    /// The same through a socket that is connected to that listener, which is none over QUIC.
+    pub(crate) async fn over(server: &Server, index: usize, socket: TcpStream) -> Self {
+        let certificate = server.certificate();
+        match server.listeners()[index].url().scheme() {
+            Scheme::Tcp => Self::Stream(Box::new(socket)),
+            Scheme::Tls => {
+                let config = tls_config(&certificate, &[&TLS13, &TLS12], &[b"mqtt"]);
+                let stream = tls_over(socket, config).await;
+                Self::Stream(Box::new(stream.expect("a handshake")))
+            }
+            Scheme::Ws => Self::web(socket).await,
             Scheme::Wss => {
-                let config = tls_config(&server.certificate(), &[&TLS13], &[b"http/1.1"]);
-                let stream = tls_stream(address, config).await;
+                let config = tls_config(&certificate, &[&TLS13], &[b"http/1.1"]);
+                let stream = tls_over(socket, config).await;
                 Self::web(stream.expect("a handshake")).await
             }
-            Scheme::Quic => Self::quic(address, &server.certificate()).await,
+            Scheme::Quic => panic!("QUIC has no TCP socket"),
         }
     }
 
@@ -69,12 +82,6 @@ impl Peer {
         Self::Stream(Box::new(
             TcpStream::connect(address).await.expect("connected"),
         ))
-    }
-
-    pub(crate) async fn tls(address: SocketAddr, certificate: &CertificateDer<'static>) -> Self {
-        let config = tls_config(certificate, &[&TLS13, &TLS12], &[b"mqtt"]);
-        let stream = tls_stream(address, config).await;
-        Self::Stream(Box::new(stream.expect("a handshake")))
     }
 
     /// Over TLS as `config` says.
@@ -221,7 +228,13 @@ pub(crate) async fn tls_stream(
     address: SocketAddr,
     config: ClientConfig,
 ) -> std::io::Result<TlsStream<TcpStream>> {
-    let socket = TcpStream::connect(address).await?;
+    tls_over(TcpStream::connect(address).await?, config).await
+}
+
+pub(crate) async fn tls_over(
+    socket: TcpStream,
+    config: ClientConfig,
+) -> std::io::Result<TlsStream<TcpStream>> {
     let name = "localhost".try_into().expect("a name");
     TlsConnector::from(Arc::new(config))
         .connect(name, socket)

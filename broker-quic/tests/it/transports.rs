@@ -1,6 +1,5 @@
 //! The same behaviour over every transport, and what only a transport can get wrong.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use quince_broker::{
@@ -8,14 +7,16 @@ use quince_broker::{
 };
 use rustls::version::{TLS12, TLS13};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::{Instant, sleep, timeout};
-use tokio_rustls::TlsConnector;
 
 use crate::peer::{
     CONNECT_3, CONNECT_5, PATIENCE, PINGREQ, PINGRESP, Peer, is_shutting_down, quic_connection,
     quic_dial, tls_config, tls_stream,
 };
+
+/// Who takes nothing for so long has no room.
+const STUCK: Duration = Duration::from_millis(300);
 
 /// Which listener of [`start`] is which.
 const TCP: usize = 0;
@@ -235,15 +236,13 @@ async fn a_handshake_takes_from_the_time_for_connect() {
     let mut settings = Settings::default();
     settings.core.connect_timeout = Duration::from_millis(1000);
     let server = start(settings).await;
+    // Time that goes by, and of which 300 ms are left for the handshake.
     let socket = TcpStream::connect(server.listeners()[TLS].url().address()).await;
     sleep(Duration::from_millis(350)).await;
     let mut later = Peer::connect(&server, TCP).await;
     sleep(Duration::from_millis(350)).await;
-    let config = tls_config(&server.certificate(), &[&TLS13], &[b"mqtt"]);
-    let name = "localhost".try_into().expect("a name");
-    let stream = TlsConnector::from(Arc::new(config)).connect(name, socket.expect("connected"));
+    let mut early = Peer::over(&server, TLS, socket.expect("connected")).await;
     // Both are silent from here on; who came first has to go first.
-    let mut early = Peer::Stream(Box::new(stream.await.expect("a handshake")));
     tokio::select! {
         biased;
         _ = later.read_to_end() => panic!("the handshake has started the time anew"),
@@ -294,8 +293,9 @@ async fn there_are_only_so_many_connections() {
         connections: 2,
         ..Settings::default()
     };
-    let server = start(settings).await;
-    for index in 0..server.listeners().len() {
+    for index in 0..Scheme::ALL.len() {
+        // All places are free at the start.
+        let server = start(settings.clone()).await;
         let mut first = Peer::connect(&server, index).await;
         // One place is taken by a client that says nothing at all.
         let silent = TcpStream::connect(server.listeners()[TCP].url().address()).await;
@@ -325,10 +325,8 @@ async fn there_are_only_so_many_connections() {
         })
         .await
         .expect("a place in time");
-        // And both again before the next round.
-        sleep(Duration::from_millis(200)).await;
+        server.shut_down().await;
     }
-    server.shut_down().await;
 }
 
 #[tokio::test]
@@ -354,22 +352,33 @@ async fn listeners_may_be_ipv6() {
 async fn a_client_that_reads_late_gets_everything() {
     let server = start(Settings::default()).await;
     for index in 0..QUIC {
-        let mut peer = Peer::connect(&server, index).await;
+        // With little room on this side, so that it does not take long until each buffer is full.
+        let socket = TcpSocket::new_v4().expect("a socket");
+        socket.set_send_buffer_size(8 * 1024).expect("set");
+        socket.set_recv_buffer_size(8 * 1024).expect("set");
+        let address = server.listeners()[index].url().address();
+        let socket = socket.connect(address).await.expect("connected");
+        let mut peer = Peer::over(&server, index, socket).await;
         peer.write(CONNECT_5).await;
         peer.connected().await;
         let Peer::Stream(stream) = peer else {
             unreachable!("everything before QUIC is a stream")
         };
         let (mut reader, mut writer) = tokio::io::split(stream);
-        // More answers than sockets, TLS and Outbox hold together, so that each of them is full.
-        let pings = PINGREQ.repeat(2 * 1024 * 1024);
-        let length = pings.len();
+        let pings = PINGREQ.repeat(32 * 1024);
+        let mut written = 0;
+        // Everything is full when nothing more is taken for a while.
+        while let Ok(taken) = timeout(STUCK, writer.write(&pings[written % 2..])).await {
+            written += taken.expect("written");
+            assert!(written < 256 * 1024 * 1024, "nothing is ever full");
+        }
+        let length = written - written % 2 + pings.len();
         let writing = tokio::spawn(async move {
-            writer.write_all(&pings).await.expect("written");
+            let rest = &pings[written % 2..];
+            writer.write_all(rest).await.expect("written");
             writer.flush().await.expect("sent");
             writer
         });
-        sleep(Duration::from_millis(300)).await;
         let mut answers = vec![0; length];
         timeout(PATIENCE * 3, reader.read_exact(&mut answers))
             .await
