@@ -1,13 +1,16 @@
 //! The crate `mqtt5`, an independent client: over TCP and over QUIC on its control stream alone, and its SCRAM.
 
 use std::io::Write as _;
+use std::pin::Pin;
 use std::process::{Command, Stdio};
-use std::time::Duration;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use mqtt5::client::auth_handlers::ScramSha256AuthHandler;
 use mqtt5::transport::StreamStrategy;
 use mqtt5::{
-    ConnectOptions, MqttClient, ProtocolVersion, PublishOptions, QoS, SubscribeOptions, WillMessage,
+    AuthHandler, AuthResponse, ConnectOptions, MqttClient, ProtocolVersion, PublishOptions, QoS,
+    SubscribeOptions, WillMessage,
 };
 use quince_interop::{Broker, Hello, Message, Peer, Version, all_is_there, in_time};
 use tokio::sync::mpsc;
@@ -130,6 +133,29 @@ async fn all_is_there_over_tcp_and_quic() {
     }
 }
 
+/// The crate's SCRAM, and how many challenges it was given.
+struct Counted {
+    handler: ScramSha256AuthHandler,
+    challenges: Arc<AtomicUsize>,
+}
+
+type Answer<'a, T> = Pin<Box<dyn Future<Output = mqtt5::Result<T>> + Send + 'a>>;
+
+impl AuthHandler for Counted {
+    fn handle_challenge<'a>(
+        &'a self,
+        method: &'a str,
+        challenge: Option<&'a [u8]>,
+    ) -> Answer<'a, AuthResponse> {
+        self.challenges.fetch_add(1, Ordering::SeqCst);
+        self.handler.handle_challenge(method, challenge)
+    }
+
+    fn initial_response<'a>(&'a self, method: &'a str) -> Answer<'a, Option<Vec<u8>>> {
+        self.handler.initial_response(method)
+    }
+}
+
 /// Its SCRAM is written against RFC 5802 by somebody else: it proves itself, and judges our proof.
 #[tokio::test]
 async fn scram_lets_the_right_password_in_again_and_again() {
@@ -155,7 +181,11 @@ async fn scram_lets_the_right_password_in_again_and_again() {
     ]);
     for (password, lets_in) in [("secret", true), ("wrong", false)] {
         let client = client("scram").await;
-        let handler = ScramSha256AuthHandler::new("alice", password);
+        let challenges = Arc::new(AtomicUsize::new(0));
+        let handler = Counted {
+            handler: ScramSha256AuthHandler::new("alice", password),
+            challenges: Arc::clone(&challenges),
+        };
         client.set_auth_handler(handler).await;
         let options = ConnectOptions::new("scram")
             .with_automatic_reconnect(false)
@@ -166,12 +196,23 @@ async fn scram_lets_the_right_password_in_again_and_again() {
         if !lets_in {
             continue;
         }
-        in_time(client.reauthenticate()).await.expect("begun");
-        // The connection is in use meanwhile, and after it.
-        for _ in 0..10 {
+        let publish = async || {
             let published = client.publish_qos("t", "x", QoS::AtLeastOnce);
             in_time(published).await.expect("acknowledged");
-            tokio::time::sleep(Duration::from_millis(20)).await;
+        };
+        let before = challenges.load(Ordering::SeqCst);
+        in_time(client.reauthenticate()).await.expect("begun");
+        // The connection is in use meanwhile, and after it.
+        in_time(async {
+            while challenges.load(Ordering::SeqCst) == before {
+                publish().await;
+            }
+        })
+        .await;
+        // The client reads packet by packet: it has answered when it takes the next PUBACK, and the broker has judged that
+        // answer when it acknowledges what came behind it.
+        for _ in 0..10 {
+            publish().await;
         }
         assert!(client.is_connected().await);
         in_time(client.disconnect()).await.expect("disconnected");
