@@ -8,10 +8,7 @@
 //! Whether a target serves several streams of a QUIC connection is found out in the same way, for nothing declares it: where
 //! it answers nothing on a second stream, what needs one is skipped.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    rc::Rc,
-};
+use std::{collections::BTreeMap, rc::Rc};
 
 use quince_codec::Version;
 
@@ -101,10 +98,8 @@ fn opens_streams(job: &Job) -> bool {
 async fn play<A: Arena>(arena: &A, file: (&str, &str), jobs: &[Job]) -> Vec<Outcome> {
     let library = Library::from_files([file].into_iter());
     let scenarios = library.as_ref().map(Library::scenarios).unwrap_or_default();
-    let versions: BTreeSet<Version> = jobs.iter().map(|job| job.version).collect();
-    let versions: Vec<Version> = versions.into_iter().collect();
     let mut outcomes = Vec::new();
-    for job in Job::all(scenarios, &versions) {
+    for job in Job::all(scenarios, &Job::versions(jobs)) {
         outcomes.push(arena.play(&job).await);
     }
     outcomes

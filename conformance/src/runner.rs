@@ -44,6 +44,14 @@ impl Job {
         jobs
     }
 
+    /// The versions that some of these are played in.
+    pub fn versions(jobs: &[Self]) -> Vec<Version> {
+        Version::ALL
+            .into_iter()
+            .filter(|version| jobs.iter().any(|job| job.version == *version))
+            .collect()
+    }
+
     /// The stable id of the case.
     pub fn id(&self) -> String {
         self.scenario.id(self.variant())

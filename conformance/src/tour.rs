@@ -77,7 +77,7 @@ pub struct Tour {
 impl Tour {
     /// Plays `jobs` on brokers that run already, all at once.
     pub fn of_urls(endpoints: &[Endpoint], trust: Trust, jobs: Vec<Job>) -> Self {
-        let versions = played_versions(&jobs);
+        let versions = Job::versions(&jobs);
         let listener = |endpoint: &Endpoint| Listener {
             endpoint: endpoint.clone(),
             versions: versions.clone(),
@@ -145,7 +145,7 @@ impl Tour {
         });
         let mut versions: Vec<Version> = Vec::new();
         for station in &self.stations {
-            versions.extend(played_versions(&station.jobs));
+            versions.extend(Job::versions(&station.jobs));
         }
         versions.sort_unstable();
         versions.dedup();
@@ -206,7 +206,7 @@ async fn visit_station(
         if jobs.is_empty() {
             continue;
         }
-        let versions = played_versions(&jobs);
+        let versions = Job::versions(&jobs);
         let arena = SocketArena::new(Arc::clone(dialer), listener.endpoint.clone(), versions)
             .with_options(station.options.clone())
             .with_hooks(hooks.clone())
@@ -277,11 +277,4 @@ async fn visit(
         Passes::AsPlayed => runner::run(arena, &jobs, at_once, done).await,
     };
     (broker, None, outcomes)
-}
-
-fn played_versions(jobs: &[Job]) -> Vec<Version> {
-    Version::ALL
-        .into_iter()
-        .filter(|version| jobs.iter().any(|job| job.version == *version))
-        .collect()
 }

@@ -81,7 +81,7 @@ impl Item {
 
     /// Whether it is the end.
     pub(super) const fn is_end(&self) -> bool {
-        matches!(self.what, Arrived::End(_))
+        self.end().is_some()
     }
 
     /// Whether it breaks the wire format itself.

@@ -293,29 +293,10 @@ impl<L: Link> Player<'_, L> {
         let window = self.window(timing)?;
         let mut announced = false;
         loop {
-            if !self.wait_for_item(client, window.latest).await {
-                if self.client(client).link.is_none() {
-                    return Err(Stop::Error(format!(
-                        "the client {client} has no connection here"
-                    )));
-                }
-                return Err(self
-                    .nothing_came(
-                        client,
-                        "expected the server to close the connection",
-                        window,
-                    )
-                    .await);
-            }
-            let Some(item) = self.client(client).queue.front().cloned() else {
-                continue;
-            };
+            let expected = "expected the server to close the connection";
+            let item = self.next_before_an_end(client, expected, window).await?;
             if item.is_end() {
-                self.consume(client);
-                Self::check_time(&item, window)?;
-                self.met(client, Vec::new());
-                self.abandon(client).await;
-                return Ok(());
+                return self.take_end(client, &item, window).await;
             }
             if !announced && !silently && self.announces(client, code, &item)? {
                 announced = true;
@@ -324,6 +305,30 @@ impl<L: Link> Player<'_, L> {
                 return Err(mismatch("the end of the connection", &item, &[]));
             }
         }
+    }
+
+    /// What comes next to a client that waits for an end, perhaps that one. It stays in the queue.
+    async fn next_before_an_end(
+        &mut self,
+        client: &str,
+        expected: &str,
+        window: Window,
+    ) -> Result<Item, Stop> {
+        if !self.wait_for_item(client, window.latest).await {
+            self.open_link(client)?;
+            return Err(self.nothing_came(client, expected, window).await);
+        }
+        let next = self.client(client).queue.front().cloned();
+        next.ok_or_else(|| Stop::Error("an item vanished".to_owned()))
+    }
+
+    /// Takes the end that was waited for; nothing is left of the connection, or of the stream.
+    async fn take_end(&mut self, client: &str, item: &Item, window: Window) -> Result<(), Stop> {
+        self.consume(client);
+        Self::check_time(item, window)?;
+        self.met(client, Vec::new());
+        self.abandon(client).await;
+        Ok(())
     }
 
     /// The server ends a data stream in that way; nothing comes before.
@@ -339,17 +344,10 @@ impl<L: Link> Player<'_, L> {
         };
         let window = self.window(timing)?;
         loop {
-            if !self.wait_for_item(client, window.latest).await {
-                if self.client(client).link.is_none() {
-                    return Err(Stop::Error(format!("the stream {client} is not open here")));
-                }
-                return Err(self
-                    .nothing_came(client, &format!("expected {words}"), window)
-                    .await);
-            }
-            let Some(item) = self.client(client).queue.front().cloned() else {
-                continue;
-            };
+            let expected_words = format!("expected {words}");
+            let item = self
+                .next_before_an_end(client, &expected_words, window)
+                .await?;
             let ends_so = match (expected, item.end()) {
                 (StreamEnd::Finished, Some(End::Finished)) => true,
                 (StreamEnd::Aborted(None), Some(End::Reset(_))) => true,
@@ -361,11 +359,7 @@ impl<L: Link> Player<'_, L> {
                 _ => false,
             };
             if ends_so {
-                self.consume(client);
-                Self::check_time(&item, window)?;
-                self.met(client, Vec::new());
-                self.abandon(client).await;
-                return Ok(());
+                return self.take_end(client, &item, window).await;
             }
             if item.is_end() || !self.tolerate(client, &item)? {
                 return Err(mismatch(words, &item, &[]));
