@@ -129,9 +129,7 @@ fn serve_tcp(shared: &Arc<Shared>, arrival: Arrival, socket: TcpStream) {
     }
     match arrival.peer.transport {
         Scheme::Tls | Scheme::Ws | Scheme::Wss => {
-            shared
-                .tasks
-                .spawn(shake_hands(Arc::clone(shared), arrival, socket));
+            shared.spawn(shake_hands(Arc::clone(shared), arrival, socket));
         }
         Scheme::Tcp | Scheme::Quic => {
             let (reader, writer) = tcp::split(socket);
@@ -233,9 +231,7 @@ pub(crate) async fn accept_quic(
             incoming.refuse();
             continue;
         };
-        shared
-            .tasks
-            .spawn(serve_quic(Arc::clone(&shared), arrival, incoming));
+        shared.spawn(serve_quic(Arc::clone(&shared), arrival, incoming));
     }
 }
 

@@ -6,8 +6,10 @@ use std::net::{SocketAddr, UdpSocket};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::task::Waker;
+use std::thread;
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use quince_core::{Config, Connection, ConnectionId, Durability, Hub, Time};
 use rustls::pki_types::CertificateDer;
 use tokio::net::TcpListener;
@@ -16,7 +18,7 @@ use tokio::sync::{Semaphore, watch};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use tracing::warn;
+use tracing::{error, warn};
 
 use crate::accept::{Arrival, accept_quic, accept_tcp};
 use crate::access::{Access, AccessSettings, Admission, Login};
@@ -108,7 +110,9 @@ pub(crate) struct Shared {
     next_id: AtomicU64,
     /// QUIC handshakes under way.
     pub(crate) handshakes: AtomicUsize,
-    pub(crate) tasks: TaskTracker,
+    /// Tasks that a panic has ended.
+    panics: AtomicU64,
+    tasks: TaskTracker,
     pub(crate) closing: CancellationToken,
 }
 
@@ -165,6 +169,7 @@ impl Server {
             settings,
             next_id: AtomicU64::new(1),
             handshakes: AtomicUsize::new(0),
+            panics: AtomicU64::new(0),
             tasks: TaskTracker::new(),
             closing: CancellationToken::new(),
         });
@@ -186,7 +191,7 @@ impl Server {
                 return Err(error);
             }
         }
-        server.spawn(keep_time(Arc::clone(&server.shared)));
+        server.shared.spawn(keep_time(Arc::clone(&server.shared)));
         Ok(server)
     }
 
@@ -209,6 +214,12 @@ impl Server {
         let clock = Clock::start(opened.time);
         let hub = Hub::recover(core, access.policy(), &opened.image, clock.now());
         Ok((hub, clock, Some(opened)))
+    }
+
+    /// How many tasks a panic has ended, each with the one connection that it served: bugs of the broker. The log names them.
+    #[must_use]
+    pub fn panics(&self) -> u64 {
+        self.shared.panics.load(Ordering::Relaxed)
     }
 
     /// Waits until the store has failed, and says why: from then on nothing is acknowledged that must be stored, and the broker
@@ -275,6 +286,8 @@ impl Server {
         if timeout(FAREWELL, shared.tasks.wait()).await.is_err() {
             warn!("some connections did not end in time and are dropped");
         }
+        // What a test has not looked for, it still must not have caused.
+        debug_assert_eq!(shared.panics.load(Ordering::Relaxed), 0, "tasks panicked");
         for endpoint in quic {
             endpoint.close(0_u8.into(), b"");
             // The peers learn of it, or are gone; nobody is waited for longer than that.
@@ -307,14 +320,16 @@ impl Server {
                 let listener = TcpListener::bind(url.address()).await.map_err(fail)?;
                 tuning::set_up(&listener, &self.shared.settings.tcp).map_err(fail)?;
                 let address = listener.local_addr().map_err(fail)?;
-                self.spawn(accept_tcp(Arc::clone(&self.shared), listener, settings));
+                let shared = Arc::clone(&self.shared);
+                self.shared.spawn(accept_tcp(shared, listener, settings));
                 address
             }
             Scheme::Quic => {
                 let endpoint = self.bind_quic(url.address()).map_err(fail)?;
                 let address = endpoint.local_addr().map_err(fail)?;
                 self.quic.push(endpoint.clone());
-                self.spawn(accept_quic(Arc::clone(&self.shared), endpoint, settings));
+                let shared = Arc::clone(&self.shared);
+                self.shared.spawn(accept_quic(shared, endpoint, settings));
                 address
             }
         };
@@ -338,10 +353,6 @@ impl Server {
             Arc::new(quinn::TokioRuntime),
         )
     }
-
-    fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
-        self.shared.tasks.spawn(task);
-    }
 }
 
 fn explain(error: &io::Error) -> String {
@@ -355,10 +366,17 @@ fn explain(error: &io::Error) -> String {
 }
 
 impl Shared {
+    /// Runs a task until it ends. If it panics, it ends alone, and is counted.
+    pub(crate) fn spawn(self: &Arc<Self>, task: impl Future<Output = ()> + Send + 'static) {
+        let witness = Witness(Arc::clone(self));
+        // An async block around the task would hold it twice.
+        self.tasks.spawn(task.map(move |()| drop(witness)));
+    }
+
     /// Serves one connection, under an identifier of its own, in a task that ends with it. A task is as large as the largest
     /// thing that ever happens in it, so that an idle connection would pay for the handshake if it shared its task.
     pub(crate) fn serve(
-        &self,
+        self: &Arc<Self>,
         arrival: Arrival,
         reader: impl Reader + 'static,
         writer: impl Writer + 'static,
@@ -366,8 +384,21 @@ impl Shared {
         let id = ConnectionId::new(self.next_id.fetch_add(1, Ordering::Relaxed));
         let connection = Box::new(Connection::new(Arc::clone(&self.hub), id, arrival.at));
         let login = Login::new(Arc::clone(&self.access), arrival);
-        self.tasks
-            .spawn(serve(connection, login, self.clock, reader, writer));
+        self.spawn(serve(connection, login, self.clock, reader, writer));
+    }
+}
+
+/// Is dropped with the task that it watches, and sees how that ends.
+struct Witness(Arc<Shared>);
+
+impl Drop for Witness {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            self.0.panics.fetch_add(1, Ordering::Relaxed);
+            error!(
+                "a task has panicked, which is a bug: its connection has ended, all others go on"
+            );
+        }
     }
 }
 
@@ -386,5 +417,40 @@ async fn keep_time(shared: Arc<Shared>) {
             () = bell.rung() => {}
             () = sleep_until_some(due) => shared.hub.handle_timeout(shared.clock.now()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpStream;
+
+    use super::*;
+
+    #[tokio::test]
+    #[expect(clippy::panic, reason = "a panic is what is tested")]
+    async fn a_task_that_panics_ends_alone_and_is_counted() {
+        let url = "tcp://127.0.0.1:0".parse().expect("a URL");
+        let server = Server::bind(&[url], Settings::default()).await;
+        let server = server.expect("bound");
+        assert_eq!(server.panics(), 0);
+        let (told, hears) = oneshot::channel();
+        server.shared.spawn(async move {
+            let _told: oneshot::Sender<()> = told;
+            panic!("on purpose");
+        });
+        // The channel's end goes with the task.
+        assert!(hears.await.is_err());
+        let address = server.listeners()[0].url().address();
+        let mut client = TcpStream::connect(address).await.expect("connected");
+        let connect = b"\x10\x0d\x00\x04MQTT\x04\x02\x00\x00\x00\x01b";
+        client.write_all(connect).await.expect("written");
+        let mut connack = [0; 4];
+        client.read_exact(&mut connack).await.expect("an answer");
+        assert_eq!(connack, [0x20, 2, 0, 0]);
+        while server.panics() == 0 {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(server.panics(), 1);
     }
 }

@@ -4,6 +4,7 @@ mod access;
 mod broken;
 mod certificates;
 mod daemon;
+mod flood;
 mod login;
 mod matrix;
 #[expect(

@@ -11,16 +11,18 @@ use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::peer::{
-    CONNECT_3, CONNECT_5, PATIENCE, PINGREQ, PINGRESP, Peer, is_shutting_down, quic_connection,
-    quic_dial, tls_config, tls_stream,
+    CONNECT_3, CONNECT_5, PATIENCE, PINGREQ, PINGRESP, Peer, is_shutting_down, quic_dial,
+    tls_config, tls_stream,
 };
 
 /// Who takes nothing for so long has no room.
 const STUCK: Duration = Duration::from_millis(300);
 
 /// Which listener of [`start`] is which.
-const TCP: usize = 0;
-const TLS: usize = 1;
+pub(crate) const TCP: usize = 0;
+pub(crate) const TLS: usize = 1;
+pub(crate) const WS: usize = 2;
+pub(crate) const WSS: usize = 3;
 pub(crate) const QUIC: usize = Scheme::ALL.len() - 1;
 
 /// A broker with one listener of each transport.
@@ -28,8 +30,14 @@ pub(crate) async fn start(settings: Settings) -> Server {
     let loopback = "127.0.0.1:0".parse().expect("an address");
     let urls = Scheme::ALL.map(|scheme| ListenerUrl::new(scheme, loopback));
     assert_eq!(
-        [urls[TCP], urls[TLS], urls[QUIC]].map(|url| url.scheme()),
-        [Scheme::Tcp, Scheme::Tls, Scheme::Quic]
+        [TCP, TLS, WS, WSS, QUIC].map(|index| urls[index].scheme()),
+        [
+            Scheme::Tcp,
+            Scheme::Tls,
+            Scheme::Ws,
+            Scheme::Wss,
+            Scheme::Quic
+        ]
     );
     Server::bind(&urls, settings).await.expect("bound")
 }
@@ -115,17 +123,6 @@ async fn connect_has_a_deadline_that_bytes_do_not_extend() {
         assert_eq!(peer.read_to_end().await, b"");
         assert!(began.elapsed() >= Duration::from_millis(400));
     }
-    server.shut_down().await;
-}
-
-#[tokio::test]
-async fn a_quic_client_without_a_stream_holds_nobody_up() {
-    let server = start(Settings::default()).await;
-    let address = server.listeners()[QUIC].url().address();
-    let _idle = quic_connection(address, &server.certificate()).await;
-    let mut peer = Peer::quic(address, &server.certificate()).await;
-    peer.write(CONNECT_5).await;
-    peer.connected().await;
     server.shut_down().await;
 }
 

@@ -138,8 +138,9 @@ impl Client {
                 let code = describe_code(answer.code, version);
                 Err(ClientError::Refused(
                     match answer.properties.reason_string() {
-                        Some(reason) => format!("{code}: {reason}"),
-                        None => code,
+                        // Brokers that have nothing to add repeat the code's name.
+                        Some(reason) if !code.starts_with(reason) => format!("{code}: {reason}"),
+                        Some(_) | None => code,
                     },
                 ))
             }
