@@ -177,7 +177,6 @@ fn receive(connection: &mut Connection, now: Time, incoming: Incoming) {
         Incoming::Opened(flow) => connection.flow_opened(now, flow),
         Incoming::Finished(flow) => connection.flow_finished(now, flow),
         Incoming::Reset(flow, code) => connection.flow_reset(now, flow, code),
-        Incoming::Stopped(flow, code) => connection.flow_stopped(now, flow, code),
         Incoming::Lost => connection.transport_closed(now),
     }
 }

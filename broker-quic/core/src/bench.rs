@@ -289,6 +289,19 @@ impl VirtualBroker {
         self.peers.get(&id).and_then(|peer| peer.closed)
     }
 
+    /// The client drops its end of a connection, which breaks it if it is still up: nothing more can be read of it.
+    pub fn forget(&mut self, id: ConnectionId) {
+        self.abort(id);
+        self.peers.remove(&id);
+    }
+
+    /// The client drops its end of a flow that has ended: nothing more can be read of it.
+    pub fn forget_flow(&mut self, id: ConnectionId, flow: FlowId) {
+        if let Some(peer) = self.peers.get_mut(&id) {
+            peer.wires.remove(&flow);
+        }
+    }
+
     /// Sends DISCONNECT to everybody and closes.
     pub fn shut_down(&mut self) {
         self.hub.shut_down(self.now);

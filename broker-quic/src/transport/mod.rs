@@ -26,8 +26,6 @@ pub(crate) enum Incoming {
     Finished(FlowId),
     /// The peer's abrupt end of a flow.
     Reset(FlowId, u64),
-    /// The peer takes nothing more on a flow.
-    Stopped(FlowId, u64),
     /// The connection is gone.
     Lost,
 }

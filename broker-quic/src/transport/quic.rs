@@ -11,7 +11,7 @@ use std::task::{Context, Poll, ready};
 use bytes::Bytes;
 use quince_core::{FlowEnd, FlowId};
 use quinn::crypto::rustls::QuicServerConfig;
-use quinn::{IdleTimeout, ReadError, RecvStream, SendStream, StoppedError, VarInt, WriteError};
+use quinn::{IdleTimeout, ReadError, RecvStream, SendStream, VarInt, WriteError};
 use rustls::pki_types::CertificateDer;
 
 use super::{Incoming, READ_BYTES, Reader, Writer, Written};
@@ -89,20 +89,11 @@ pub(crate) fn split(
     (reader, writer)
 }
 
-type Stopped = Pin<Box<dyn Future<Output = Result<Option<VarInt>, StoppedError>> + Send>>;
-
-/// A data flow as far as it is read.
-struct Receiving {
-    /// `None` when the client has ended its side.
-    stream: Option<RecvStream>,
-    /// Comes when the client takes nothing more; `None` when that was told.
-    stopped: Option<Stopped>,
-}
-
 /// What is read.
 struct Flows {
     control: RecvStream,
-    data: BTreeMap<FlowId, Receiving>,
+    /// `None` when the client has ended its side.
+    data: BTreeMap<FlowId, Option<RecvStream>>,
     /// They take turns.
     last_read: FlowId,
 }
@@ -121,11 +112,7 @@ impl QuicReader {
     fn open(&mut self, send: SendStream, receive: RecvStream) -> Incoming {
         // A stream is not numbered twice, and neither is a flow. Stream 0 is the control flow.
         let flow = FlowId::new(receive.id().index());
-        let receiving = Receiving {
-            stopped: Some(Box::pin(send.stopped())),
-            stream: Some(receive),
-        };
-        self.flows.data.insert(flow, receiving);
+        self.flows.data.insert(flow, Some(receive));
         // The writer lives as long as the reader.
         let _ = self.opened.send((flow, send));
         Incoming::Opened(flow)
@@ -141,8 +128,8 @@ impl Flows {
     ) -> Poll<Incoming> {
         let last = self.last_read;
         let behind = (Bound::Excluded(last), Bound::Unbounded);
-        for (flow, receiving) in self.data.range_mut(behind) {
-            if let Poll::Ready(incoming) = receiving.poll(*flow, context, wanted) {
+        for (flow, stream) in self.data.range_mut(behind) {
+            if let Poll::Ready(incoming) = poll_data(*flow, stream, context, wanted) {
                 self.last_read = *flow;
                 return Poll::Ready(incoming);
             }
@@ -153,8 +140,8 @@ impl Flows {
             self.last_read = FlowId::CONTROL;
             return Poll::Ready(incoming);
         }
-        for (flow, receiving) in self.data.range_mut(..=last) {
-            if let Poll::Ready(incoming) = receiving.poll(*flow, context, wanted) {
+        for (flow, stream) in self.data.range_mut(..=last) {
+            if let Poll::Ready(incoming) = poll_data(*flow, stream, context, wanted) {
                 self.last_read = *flow;
                 return Poll::Ready(incoming);
             }
@@ -182,35 +169,25 @@ fn poll_control(stream: &mut RecvStream, context: &mut Context<'_>) -> Poll<Inco
     })
 }
 
-impl Receiving {
-    /// What came on a data flow. That the connection is lost, the control flow tells.
-    fn poll(
-        &mut self,
-        flow: FlowId,
-        context: &mut Context<'_>,
-        wanted: &impl Fn(FlowId) -> bool,
-    ) -> Poll<Incoming> {
-        if let Some(stopped) = &mut self.stopped
-            && let Poll::Ready(outcome) = stopped.as_mut().poll(context)
-        {
-            self.stopped = None;
-            if let Ok(Some(code)) = outcome {
-                return Poll::Ready(Incoming::Stopped(flow, code.into_inner()));
-            }
-        }
-        let Some(stream) = self.stream.as_mut().filter(|_| wanted(flow)) else {
-            return Poll::Pending;
-        };
-        let outcome = ready!(poll_chunk(stream, context));
-        if let Ok(Some(bytes)) = outcome {
-            return Poll::Ready(Incoming::Bytes(flow, bytes));
-        }
-        self.stream = None;
-        match outcome {
-            Ok(_) => Poll::Ready(Incoming::Finished(flow)),
-            Err(ReadError::Reset(code)) => Poll::Ready(Incoming::Reset(flow, code.into_inner())),
-            Err(_) => Poll::Pending,
-        }
+/// What came on a data flow. That the connection is lost, the control flow tells.
+fn poll_data(
+    flow: FlowId,
+    stream: &mut Option<RecvStream>,
+    context: &mut Context<'_>,
+    wanted: &impl Fn(FlowId) -> bool,
+) -> Poll<Incoming> {
+    let Some(open) = stream.as_mut().filter(|_| wanted(flow)) else {
+        return Poll::Pending;
+    };
+    let outcome = ready!(poll_chunk(open, context));
+    if let Ok(Some(bytes)) = outcome {
+        return Poll::Ready(Incoming::Bytes(flow, bytes));
+    }
+    *stream = None;
+    match outcome {
+        Ok(_) => Poll::Ready(Incoming::Finished(flow)),
+        Err(ReadError::Reset(code)) => Poll::Ready(Incoming::Reset(flow, code.into_inner())),
+        Err(_) => Poll::Pending,
     }
 }
 
@@ -228,8 +205,7 @@ impl Reader for QuicReader {
     }
 
     fn end_flow(&mut self, flow: FlowId, end: FlowEnd) {
-        let ended = self.flows.data.remove(&flow);
-        let ended = ended.and_then(|ended| ended.stream);
+        let ended = self.flows.data.remove(&flow).flatten();
         if let (Some(mut stream), FlowEnd::Aborted(code)) = (ended, end) {
             // It may have ended meanwhile.
             let _ = stream.stop(application_code(code));
@@ -285,6 +261,8 @@ impl Writer for QuicWriter {
                 self.last_written = flow;
                 return Poll::Ready(match outcome {
                     Ok(count) => Written::Some(flow, count),
+                    // Found out by writing alone: waiting for `SendStream::stopped` would leave something
+                    // behind in quinn for each stream that is then reset (`docs/upstream.md`).
                     Err(WriteError::Stopped(code)) => Written::Stopped(flow, code.into_inner()),
                     Err(_) => Written::Lost,
                 });

@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use quince_broker::{Server, Settings};
 use quinn::ConnectionError;
-use quinn::crypto::rustls::QuicClientConfig;
 use rustls::crypto::aws_lc_rs;
 use rustls::version::TLS13;
 use tokio::io::AsyncReadExt;
@@ -14,7 +13,8 @@ use tokio::net::{TcpStream, UdpSocket};
 use tokio::time::timeout;
 
 use crate::peer::{
-    CONNECT_5, PATIENCE, Peer, Stream, quic_connection, tls_config, tls_config_by, tls_over,
+    CONNECT_5, PATIENCE, Peer, Stream, quic_config, quic_connection, tls_config, tls_config_by,
+    tls_over,
 };
 use crate::transports::{QUIC, TCP, TLS, WS, WSS, start};
 
@@ -106,9 +106,7 @@ async fn first_flights(server: &Server, count: usize) -> Vec<Vec<u8>> {
     let mut provider = aws_lc_rs::default_provider();
     provider.kx_groups = vec![aws_lc_rs::kx_group::X25519];
     let tls = tls_config_by(provider, &server.certificate(), &[&TLS13], &[b"mqtt"]);
-    let mut config = quinn::ClientConfig::new(Arc::new(
-        QuicClientConfig::try_from(tls).expect("QUIC cipher suites"),
-    ));
+    let mut config = quic_config(tls);
     let mut transport = quinn::TransportConfig::default();
     // Nothing is sent a second time while this takes.
     transport.initial_rtt(Duration::from_secs(100));

@@ -5,6 +5,7 @@ mod broken;
 mod certificates;
 mod daemon;
 mod flood;
+mod growth;
 mod login;
 mod matrix;
 #[expect(

@@ -190,18 +190,30 @@ pub(crate) async fn quic_connection(
     quic_dial(address, tls).await.expect("a handshake")
 }
 
+/// An endpoint for many connections that believe exactly `certificate`.
+pub(crate) fn quic_endpoint(
+    certificate: &CertificateDer<'static>,
+) -> (quinn::Endpoint, quinn::ClientConfig) {
+    let tls = tls_config(certificate, &[&TLS13], &[b"mqtt"]);
+    let endpoint = quinn::Endpoint::client((Ipv4Addr::LOCALHOST, 0).into());
+    (endpoint.expect("a socket"), quic_config(tls))
+}
+
+pub(crate) fn quic_config(tls: ClientConfig) -> quinn::ClientConfig {
+    let tls = QuicClientConfig::try_from(tls).expect("QUIC cipher suites");
+    quinn::ClientConfig::new(Arc::new(tls))
+}
+
 pub(crate) async fn quic_dial(
     address: SocketAddr,
     tls: ClientConfig,
 ) -> Result<(quinn::Endpoint, quinn::Connection), quinn::ConnectionError> {
-    let tls = QuicClientConfig::try_from(tls).expect("QUIC cipher suites");
     let local = match address {
         SocketAddr::V4(_) => (Ipv4Addr::LOCALHOST, 0).into(),
         SocketAddr::V6(_) => (Ipv6Addr::LOCALHOST, 0).into(),
     };
     let endpoint = quinn::Endpoint::client(local).expect("a socket");
-    let config = quinn::ClientConfig::new(Arc::new(tls));
-    let connecting = endpoint.connect_with(config, address, "localhost");
+    let connecting = endpoint.connect_with(quic_config(tls), address, "localhost");
     let connection = connecting.expect("a valid address").await?;
     Ok((endpoint, connection))
 }

@@ -22,10 +22,10 @@ const PUBLISH_0: &[u8] = b"\x30\x05\x00\x01t\x00x";
 /// PUBLISH to "u" at QoS 1 with identifier 7, and its PUBACK: nobody has subscribed.
 const PUBLISH_1: &[u8] = b"\x32\x07\x00\x01u\x00\x07\x00y";
 const PUBACK: &[u8] = b"\x40\x03\x00\x07\x10";
-const DISCONNECT: &[u8] = b"\xe0\x00";
+pub(crate) const DISCONNECT: &[u8] = b"\xe0\x00";
 
-struct Stream {
-    send: SendStream,
+pub(crate) struct Stream {
+    pub(crate) send: SendStream,
     receive: RecvStream,
 }
 
@@ -39,7 +39,7 @@ impl Stream {
         Self { send, receive }
     }
 
-    async fn write(&mut self, bytes: &[u8]) {
+    pub(crate) async fn write(&mut self, bytes: &[u8]) {
         self.send.write_all(bytes).await.expect("written");
     }
 
@@ -51,7 +51,7 @@ impl Stream {
     }
 
     /// Subscribes to "t".
-    async fn subscribe(&mut self) {
+    pub(crate) async fn subscribe(&mut self) {
         self.write(SUBSCRIBE).await;
         self.expect(SUBACK).await;
     }
@@ -63,34 +63,44 @@ impl Stream {
     }
 
     /// The broker ends its side in order, and sends nothing more.
-    async fn expect_end(&mut self) {
+    pub(crate) async fn expect_end(&mut self) {
         assert_eq!(
             soon(self.receive.read_to_end(100)).await.expect("read"),
             b""
         );
     }
 
-    /// The broker aborts both directions with this code.
-    async fn expect_abort(&mut self, code: u32) {
+    /// The broker aborts its own direction with this code.
+    pub(crate) async fn expect_reset(&mut self, code: u32) {
         let mut byte = [0];
         let read = soon(self.receive.read(&mut byte)).await;
         assert_eq!(read, Err(ReadError::Reset(code.into())));
+    }
+
+    /// The broker aborts both directions with this code.
+    pub(crate) async fn expect_abort(&mut self, code: u32) {
+        self.expect_reset(code).await;
         let stopped = soon(self.send.stopped()).await.expect("told");
         assert_eq!(stopped, Some(code.into()));
     }
 }
 
 /// A client whose control stream is connected.
-struct Client {
+pub(crate) struct Client {
     endpoint: quinn::Endpoint,
     connection: Connection,
-    control: Stream,
+    pub(crate) control: Stream,
 }
 
 impl Client {
     async fn dial(server: &Server) -> Self {
         let address = server.listeners()[QUIC].url().address();
         let (endpoint, connection) = quic_connection(address, &server.certificate()).await;
+        Self::on(endpoint, connection).await
+    }
+
+    /// Opens the control stream.
+    pub(crate) async fn on(endpoint: quinn::Endpoint, connection: Connection) -> Self {
         let control = Stream::open(&connection).await;
         Self {
             endpoint,
@@ -99,14 +109,14 @@ impl Client {
         }
     }
 
-    async fn connect(server: &Server) -> Self {
+    pub(crate) async fn connect(server: &Server) -> Self {
         let mut client = Self::dial(server).await;
         client.control.write(CONNECT_5).await;
         client.connected().await;
         client
     }
 
-    async fn connected(&mut self) {
+    pub(crate) async fn connected(&mut self) {
         let mut header = [0; 2];
         let read = soon(self.control.receive.read_exact(&mut header)).await;
         read.expect("CONNACK");
@@ -117,12 +127,12 @@ impl Client {
         assert_eq!(body[1], 0, "success");
     }
 
-    async fn open(&self) -> Stream {
+    pub(crate) async fn open(&self) -> Stream {
         Stream::open(&self.connection).await
     }
 
     /// The connection is served, and nothing else is under way on the control stream.
-    async fn assert_well(&mut self) {
+    pub(crate) async fn assert_well(&mut self) {
         self.control.ping().await;
     }
 }
@@ -215,13 +225,12 @@ async fn a_reset_or_stopped_stream_is_aborted_with_the_same_code() {
     let mut stream = client.open().await;
     stream.subscribe().await;
     stream.send.reset(VarInt::from_u32(4321)).expect("open");
-    let mut byte = [0];
-    let read = soon(stream.receive.read(&mut byte)).await;
-    assert_eq!(read, Err(ReadError::Reset(VarInt::from_u32(4321))));
-    // Stopped while nothing is under way to it, which only QUIC shows.
+    stream.expect_reset(4321).await;
     let mut stream = client.open().await;
     stream.subscribe().await;
     stream.receive.stop(VarInt::from_u32(8765)).expect("open");
+    // Something to send.
+    stream.write(PINGREQ).await;
     let stopped = soon(stream.send.stopped()).await.expect("told");
     assert_eq!(stopped, Some(VarInt::from_u32(8765)));
     client.assert_well().await;
