@@ -6,6 +6,7 @@ mod certificates;
 mod daemon;
 mod flood;
 mod growth;
+mod hostile;
 mod login;
 mod matrix;
 #[expect(

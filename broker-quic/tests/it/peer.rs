@@ -133,6 +133,17 @@ impl Peer {
         }
     }
 
+    /// What it reads from, and what it writes to.
+    pub(crate) fn into_halves(self) -> (Box<dyn AsyncRead + Unpin>, Box<dyn AsyncWrite + Unpin>) {
+        match self {
+            Self::Stream(stream) => {
+                let (reader, writer) = tokio::io::split(stream);
+                (Box::new(reader), Box::new(writer))
+            }
+            Self::Quic { send, receive, .. } => (Box::new(receive), Box::new(send)),
+        }
+    }
+
     pub(crate) async fn write(&mut self, bytes: &[u8]) {
         match self {
             Self::Stream(stream) => {
