@@ -32,6 +32,8 @@ pub use listener::{ListenerUrl, ListenerUrlError, Scheme};
 pub use peer::{Peer, PeerCertificate};
 pub use problem::Problem;
 pub use server::{BindError, BoundListener, Server};
-pub use settings::{ListenerSettings, QuicSettings, Settings, TcpSettings, WebSocketSettings};
+pub use settings::{
+    ListenerSettings, QuicCongestion, QuicSettings, Settings, TcpSettings, WebSocketSettings,
+};
 pub use store::{DataSettings, Durable, DurableError, Inspection, StoreError, inspect};
 pub use tls::{CertificateFiles, ClientCertificates, Demand, TlsError, TlsSettings};

@@ -86,6 +86,15 @@ pub struct TcpSettings {
     pub congestion: Option<String>,
 }
 
+/// Congestion control of QUIC.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum QuicCongestion {
+    /// CUBIC, but some packets may always be under way on a path that is not full ([`quince_congestion`]).
+    CubicWithFloor,
+    /// CUBIC (RFC 9438), which takes each lost packet for a full path.
+    Cubic,
+}
+
 /// The limits of a QUIC listener. Windows are in bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct QuicSettings {
@@ -109,6 +118,8 @@ pub struct QuicSettings {
     pub reordering_packets: u32,
     /// How long a packet is waited for once a later one was acknowledged, in percent of a round trip (RFC 9002 section 6.1.2).
     pub reordering_percent: u16,
+    /// What decides how much may be under way to a client.
+    pub congestion: QuicCongestion,
     /// Handshakes that wait to be accepted; further ones are ignored.
     pub waiting_handshakes: usize,
     /// Bytes that all waiting handshakes together may hold.
@@ -129,6 +140,7 @@ impl Default for QuicSettings {
             crypto_buffer: 16 * 1024,
             reordering_packets: 128,
             reordering_percent: 125,
+            congestion: QuicCongestion::CubicWithFloor,
             waiting_handshakes: 1024,
             waiting_handshake_bytes: 8 * 1024 * 1024,
             retry_above: 256,

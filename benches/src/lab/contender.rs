@@ -62,7 +62,7 @@ impl Contender {
                     StreamStrategy::PerTopic => "each topic on a stream of its own",
                     StreamStrategy::PerMessage => "each message on a stream of its own",
                 };
-                format!("QUIC (quinn) with its cubic and the defaults of quince, {streams}")
+                format!("QUIC (quinn) with the defaults of quince, {streams}")
             }
         }
     }

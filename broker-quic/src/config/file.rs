@@ -202,6 +202,7 @@ pub(crate) struct QuicSection {
     pub(crate) crypto_buffer_bytes: usize,
     pub(crate) reordering_packets: u32,
     pub(crate) reordering_percent: u16,
+    pub(crate) congestion: CongestionWord,
     pub(crate) waiting_handshakes: usize,
     pub(crate) waiting_handshake_bytes: u64,
     pub(crate) retry_above: usize,
@@ -231,6 +232,16 @@ pub(crate) struct TlsSection {
     pub(crate) client_certificates: Option<DemandWord>,
     /// The only key exchange group.
     pub(crate) key_exchange: Option<KeyExchangeWord>,
+}
+
+/// The words for [`QuicCongestion`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum CongestionWord {
+    /// [`QuicCongestion::CubicWithFloor`].
+    CubicWithFloor,
+    /// [`QuicCongestion::Cubic`].
+    Cubic,
 }
 
 /// The words for [`Demand`].

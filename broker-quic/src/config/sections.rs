@@ -5,8 +5,8 @@ use std::time::Duration;
 use quince_codec::QoS;
 use quince_core::Config;
 
-use super::file::{LimitsSection, QuicSection, WebSocketSection};
-use crate::settings::{QuicSettings, Settings, WebSocketSettings};
+use super::file::{CongestionWord, LimitsSection, QuicSection, WebSocketSection};
+use crate::settings::{QuicCongestion, QuicSettings, Settings, WebSocketSettings};
 
 /// The Session Expiry Interval that stands for "never".
 const NEVER: u32 = u32::MAX;
@@ -142,6 +142,7 @@ impl QuicSection {
             crypto_buffer,
             reordering_packets,
             reordering_percent,
+            congestion,
             waiting_handshakes,
             waiting_handshake_bytes,
             retry_above,
@@ -156,6 +157,10 @@ impl QuicSection {
             crypto_buffer_bytes: crypto_buffer,
             reordering_packets,
             reordering_percent,
+            congestion: match congestion {
+                QuicCongestion::CubicWithFloor => CongestionWord::CubicWithFloor,
+                QuicCongestion::Cubic => CongestionWord::Cubic,
+            },
             waiting_handshakes,
             waiting_handshake_bytes,
             retry_above,
@@ -173,6 +178,10 @@ impl QuicSection {
             crypto_buffer: self.crypto_buffer_bytes,
             reordering_packets: self.reordering_packets,
             reordering_percent: self.reordering_percent,
+            congestion: match self.congestion {
+                CongestionWord::CubicWithFloor => QuicCongestion::CubicWithFloor,
+                CongestionWord::Cubic => QuicCongestion::Cubic,
+            },
             waiting_handshakes: self.waiting_handshakes,
             waiting_handshake_bytes: self.waiting_handshake_bytes,
             retry_above: self.retry_above,

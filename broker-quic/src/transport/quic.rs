@@ -9,13 +9,15 @@ use std::sync::{Arc, mpsc};
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
+use quince_congestion::FlooredCubicConfig;
 use quince_core::{FlowEnd, FlowId};
+use quinn::congestion::CubicConfig;
 use quinn::crypto::rustls::QuicServerConfig;
 use quinn::{IdleTimeout, ReadError, RecvStream, SendStream, VarInt, WriteError};
 use rustls::pki_types::CertificateDer;
 
 use super::{Incoming, READ_BYTES, Reader, Writer, Written};
-use crate::settings::QuicSettings;
+use crate::settings::{QuicCongestion, QuicSettings};
 
 /// A listener's configuration.
 ///
@@ -56,6 +58,10 @@ fn transport_config(settings: &QuicSettings) -> Result<quinn::TransportConfig, r
         .crypto_buffer_size(settings.crypto_buffer)
         .packet_threshold(settings.reordering_packets)
         .time_threshold(f32::from(settings.reordering_percent) / 100.0)
+        .congestion_controller_factory(match settings.congestion {
+            QuicCongestion::CubicWithFloor => Arc::new(FlooredCubicConfig::default()),
+            QuicCongestion::Cubic => Arc::new(CubicConfig::default()),
+        })
         .datagram_receive_buffer_size(None);
     Ok(transport)
 }

@@ -5,6 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use quince_congestion::FlooredCubicConfig;
 use quinn::crypto::rustls::QuicClientConfig;
 use rustls::pki_types::ServerName;
 use rustls::version::{TLS12, TLS13};
@@ -316,6 +317,7 @@ impl Dialer {
         // three later ones were. Figures in docs/tuning.md.
         transport.packet_threshold(REORDERING_PACKETS);
         transport.time_threshold(REORDERING_ROUND_TRIPS);
+        transport.congestion_controller_factory(Arc::new(FlooredCubicConfig::default()));
         config.transport_config(Arc::new(transport));
         Ok(config)
     }
