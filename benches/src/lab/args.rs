@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use super::conditions::Conditions;
+use super::conditions::{Conditions, Even};
 use super::contender::Contender;
 use super::load::{Load, SMALLEST_PAYLOAD};
+use super::profile;
 use super::trial::Leg;
 
 /// QUIC against TLS over TCP on a bad link, emulated inside this process: no set-up, no root where user namespaces are
@@ -31,13 +32,15 @@ pub(crate) enum Command {
     Connect(ConnectArgs),
     /// What survives when the client's address changes in the middle of a connection
     Rebind(RebindArgs),
+    /// The links that `run --profile` knows, with their figures and where these come from
+    Profiles(ProfilesArgs),
     /// What this machine allows, and what to do about the rest
     Doctor,
 }
 
 /// What the options that are not given mean.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Profile {
+pub(crate) enum Depth {
     /// Enough seconds for a p99.
     Full,
     /// Under three minutes.
@@ -64,6 +67,13 @@ pub(crate) struct RunArgs {
     /// Further delay of each packet, evenly between 0 and this, in milliseconds; several with commas
     #[arg(long, value_name = "MS", value_delimiter = ',', value_parser = jitter)]
     jitter: Option<Vec<f64>>,
+    /// Links that people know instead of loss, round trip time and jitter; several with commas, `all` for all. `quince-lab profiles`
+    /// lists them
+    #[arg(long, value_name = "NAMES", value_delimiter = ',', conflicts_with_all = ["loss", "rtt", "jitter", "quick"])]
+    profile: Vec<String>,
+    /// Takes profiles from this file, all of them unless --profile names some
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["loss", "rtt", "jitter", "quick"])]
+    profile_file: Option<PathBuf>,
     /// What is compared: quic, quic-per-topic, quic-per-message, tls-CONTROL, tcp-CONTROL [default: tls-cubic,tls-bbr,quic, without
     /// --quick quic-per-topic too]
     #[arg(long, value_name = "NAMES", value_delimiter = ',')]
@@ -85,6 +95,10 @@ pub(crate) struct RunArgs {
     /// Links that run at the same time [default: twice the processors, at most 8]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=64))]
     parallel: Option<u16>,
+    /// Write every trial to this file as it ends, and begin with those that are in it: a run that was stopped goes on, and more
+    /// seeds or contenders may be added
+    #[arg(long, value_name = "FILE")]
+    pub(crate) records: Option<PathBuf>,
     /// Write the configuration, every trial and every cell as JSON lines
     #[arg(long, value_name = "FILE")]
     pub(crate) json: Option<PathBuf>,
@@ -132,25 +146,54 @@ impl LoadArgs {
 }
 
 impl RunArgs {
-    pub(crate) fn profile(&self) -> Profile {
+    pub(crate) fn depth(&self) -> Depth {
         if self.quick {
-            Profile::Quick
+            Depth::Quick
         } else if self.smoke {
-            Profile::Smoke
+            Depth::Smoke
         } else {
-            Profile::Full
+            Depth::Full
         }
     }
 
-    /// The cells of the table, in its order. Options that are given make a grid; else the profile says.
-    pub(crate) fn conditions(&self) -> Vec<Conditions> {
+    /// The cells of the table, in its order. Options that are given make a grid; else the depth says.
+    ///
+    /// # Errors
+    /// When there is no such profile, or the file is of no use.
+    pub(crate) fn conditions(&self) -> Result<Vec<Conditions>, String> {
+        if self.profile.is_empty() && self.profile_file.is_none() {
+            return Ok(self.grid());
+        }
+        let known = match &self.profile_file {
+            Some(file) => profile::of_file(file)?,
+            None => profile::ours(),
+        };
+        if self.profile.is_empty() || self.profile == ["all"] {
+            return Ok(known.into_iter().map(Conditions::of).collect());
+        }
+        let find = |name: &String| {
+            let found = known.iter().find(|profile| profile.name == *name);
+            found.cloned().map(Conditions::of).ok_or_else(|| {
+                let names: Vec<_> = known.iter().map(|profile| profile.name.as_str()).collect();
+                format!(
+                    "there is no profile '{name}': use {} or all",
+                    names.join(", ")
+                )
+            })
+        };
+        self.profile.iter().map(find).collect()
+    }
+
+    fn grid(&self) -> Vec<Conditions> {
         let plain = self.loss.is_none() && self.rtt.is_none() && self.jitter.is_none();
         if plain {
             return [(0.0, 0.0), (1.0, 0.0), (5.0, 0.0), (0.0, 10.0)]
-                .map(|(loss, jitter)| Conditions {
-                    rtt: 50.0,
-                    loss,
-                    jitter,
+                .map(|(loss, jitter)| {
+                    Conditions::Even(Even {
+                        rtt: 50.0,
+                        loss,
+                        jitter,
+                    })
                 })
                 .to_vec();
         }
@@ -158,7 +201,7 @@ impl RunArgs {
         for &rtt in self.rtt.as_deref().unwrap_or(&[50.0]) {
             for &jitter in self.jitter.as_deref().unwrap_or(&[0.0]) {
                 for &loss in self.loss.as_deref().unwrap_or(&[0.0, 1.0, 5.0]) {
-                    cells.push(Conditions { rtt, loss, jitter });
+                    cells.push(Conditions::Even(Even { rtt, loss, jitter }));
                 }
             }
         }
@@ -167,9 +210,9 @@ impl RunArgs {
 
     pub(crate) fn contenders(&self) -> Vec<Contender> {
         self.transports.clone().unwrap_or_else(|| {
-            let names: &[&str] = match self.profile() {
-                Profile::Full => &["tls-cubic", "tls-bbr", "quic", "quic-per-topic"],
-                Profile::Quick | Profile::Smoke => &["tls-cubic", "tls-bbr", "quic"],
+            let names: &[&str] = match self.depth() {
+                Depth::Full => &["tls-cubic", "tls-bbr", "quic", "quic-per-topic"],
+                Depth::Quick | Depth::Smoke => &["tls-cubic", "tls-bbr", "quic"],
             };
             let parsed = names.iter().map(|name| name.parse());
             parsed.map(|it| it.expect("a contender's name")).collect()
@@ -177,10 +220,10 @@ impl RunArgs {
     }
 
     pub(crate) fn seeds(&self) -> Vec<u64> {
-        let count = self.seeds.unwrap_or_else(|| match self.profile() {
-            Profile::Full => 5,
-            Profile::Quick => 3,
-            Profile::Smoke => 1,
+        let count = self.seeds.unwrap_or_else(|| match self.depth() {
+            Depth::Full => 5,
+            Depth::Quick => 3,
+            Depth::Smoke => 1,
         });
         (0..count)
             .map(|offset| self.first_seed.wrapping_add(offset))
@@ -189,36 +232,36 @@ impl RunArgs {
 
     pub(crate) fn load(&self) -> Load {
         self.load
-            .load(self.duration.unwrap_or_else(|| match self.profile() {
-                Profile::Full => 20.0,
-                Profile::Quick => 8.0,
-                Profile::Smoke => 1.5,
+            .load(self.duration.unwrap_or_else(|| match self.depth() {
+                Depth::Full => 20.0,
+                Depth::Quick => 8.0,
+                Depth::Smoke => 1.5,
             }))
     }
 
     /// How long stragglers are waited for.
     pub(crate) fn patience(&self) -> Duration {
-        match self.profile() {
-            Profile::Full => Duration::from_secs(30),
-            Profile::Quick | Profile::Smoke => Duration::from_secs(10),
+        match self.depth() {
+            Depth::Full => Duration::from_secs(30),
+            Depth::Quick | Depth::Smoke => Duration::from_secs(10),
         }
     }
 
     /// How often a tainted trial is done again.
     pub(crate) fn repeats(&self) -> usize {
-        match self.profile() {
-            Profile::Full | Profile::Quick => 2,
+        match self.depth() {
+            Depth::Full | Depth::Quick => 2,
             // It proves nothing anyway.
-            Profile::Smoke => 0,
+            Depth::Smoke => 0,
         }
     }
 
     /// When no trial is done again any more, from the start: `--quick` ends in under three minutes on any machine that can
     /// keep up at all, and a last repetition takes up to 20 seconds.
     pub(crate) fn repeat_until(&self) -> Duration {
-        match self.profile() {
-            Profile::Full => Duration::MAX,
-            Profile::Quick | Profile::Smoke => Duration::from_secs(150),
+        match self.depth() {
+            Depth::Full => Duration::MAX,
+            Depth::Quick | Depth::Smoke => Duration::from_secs(150),
         }
     }
 
@@ -231,6 +274,14 @@ impl RunArgs {
             usize::from,
         )
     }
+}
+
+/// Options of `profiles`.
+#[derive(Debug, Args)]
+pub(crate) struct ProfilesArgs {
+    /// As a file, to be changed and given to `run --profile-file`
+    #[arg(long)]
+    pub(crate) toml: bool,
 }
 
 /// Options of `connect`.
@@ -384,7 +435,7 @@ mod tests {
     #[test]
     fn the_quick_run_is_what_it_is_said_to_be() {
         let quick = run(&["--quick"]);
-        let cells: Vec<_> = quick.conditions().iter().map(ToString::to_string).collect();
+        let cells: Vec<_> = quick.grid().iter().map(ToString::to_string).collect();
         let expected = [
             "RTT 50 ms, 0 % loss",
             "RTT 50 ms, 1 % loss",
@@ -401,7 +452,7 @@ mod tests {
 
     #[test]
     fn lists_become_all_combinations() {
-        let cells = run(&["--loss", "0,2.5", "--rtt", "20,300"]).conditions();
+        let cells = run(&["--loss", "0,2.5", "--rtt", "20,300"]).grid();
         let cells: Vec<_> = cells.iter().map(ToString::to_string).collect();
         let expected = [
             "RTT 20 ms, 0 % loss",
@@ -410,6 +461,26 @@ mod tests {
             "RTT 300 ms, 2.5 % loss",
         ];
         assert_eq!(cells, expected);
+    }
+
+    #[test]
+    fn profiles_are_taken_by_name() {
+        let names = |arguments: &[&str]| -> Result<Vec<_>, _> {
+            let cells = run(arguments).conditions()?;
+            Ok(cells.iter().map(ToString::to_string).collect::<Vec<_>>())
+        };
+        let two = names(&["--profile", "train,lan"]);
+        assert_eq!(two, Ok(vec!["train".to_owned(), "lan".to_owned()]));
+        let all = names(&["--profile", "all"]).expect("the lab's own");
+        assert_eq!(all.len(), profile::ours().len());
+        let unknown: Result<Vec<String>, String> = names(&["--profile", "moon"]);
+        let error = unknown.expect_err("no such profile");
+        assert!(
+            error.contains("no profile 'moon': use lan, home-wifi"),
+            "{error}"
+        );
+        let error = names(&["--profile-file", "nowhere.toml"]).expect_err("no such file");
+        assert!(error.contains("nowhere.toml: No such file"), "{error}");
     }
 
     #[test]
@@ -431,6 +502,10 @@ mod tests {
             ),
             (&["run", "--seeds", "0"], "1..=1000"),
             (&["run", "--quick", "--smoke"], "cannot be used with"),
+            (
+                &["run", "--profile", "lan", "--loss", "1"],
+                "cannot be used with",
+            ),
             (&["run", "--qos", "2"], "0..=1"),
             (
                 &["rebind", "--old", "gone"],

@@ -13,7 +13,7 @@ use serde_json::json;
 use super::args::ConnectArgs;
 use super::broker::Broker;
 use super::clients::Dial;
-use super::conditions::Conditions;
+use super::conditions::{Conditions, Even};
 use super::contender::Contender;
 use super::fault::{Fault, runtime};
 use super::machine::Machine;
@@ -48,11 +48,11 @@ pub(super) fn run(args: &ConnectArgs) -> Result<Trust, Failure> {
     let mut rows = Vec::new();
     for &loss in &args.loss {
         for contender in &args.transports {
-            let conditions = Conditions {
+            let conditions = Conditions::Even(Even {
                 rtt: args.rtt,
                 loss,
                 jitter: 0.0,
-            };
+            });
             rows.push(cell(args, contender, conditions)?);
         }
     }
@@ -87,7 +87,7 @@ fn cell(args: &ConnectArgs, contender: &Contender, conditions: Conditions) -> Re
         for number in 0..links {
             let share = args.connections / links + u32::from(number < args.connections % links);
             let seed = args.seed.wrapping_add(number.into());
-            let tell = tell.clone();
+            let (tell, conditions) = (tell.clone(), &conditions);
             scope.spawn(move || {
                 // The receiver outlives this scope.
                 let _ = tell.send(one_link(contender, conditions, share, seed));
@@ -136,11 +136,11 @@ struct OneLink {
 
 fn one_link(
     contender: &Contender,
-    conditions: Conditions,
+    conditions: &Conditions,
     connections: u32,
     seed: u64,
 ) -> Result<OneLink, Fault> {
-    let config = network::link(&conditions, seed, None);
+    let config = network::link(conditions, seed, None);
     let link = Link::open(config).map_err(|error| Fault::Refused(error.to_string()))?;
     let broker = Broker::start(link.side(End::B), contender)?;
     let dial = Dial {

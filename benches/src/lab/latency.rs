@@ -5,6 +5,8 @@ use std::io::{BufWriter, Write as _};
 use std::path::Path;
 
 use super::args::RunArgs;
+use super::conditions::Conditions;
+use super::records::Records;
 use super::report::json::{self, Setting};
 use super::report::{table, words};
 use super::run::{self, Cell, Done, Effort};
@@ -13,10 +15,11 @@ use super::{Failure, Trust, preflight};
 
 /// Measures, prints, and writes what was asked for.
 pub(super) fn run(args: &RunArgs) -> Result<Trust, Failure> {
-    let (conditions, contenders, seeds) = (args.conditions(), args.contenders(), args.seeds());
+    let conditions = args.conditions().map_err(Failure::Usage)?;
+    let (contenders, seeds) = (args.contenders(), args.seeds());
     let like = Trial {
         contender: contenders[0].clone(),
-        conditions: conditions[0],
+        conditions: conditions[0].clone(),
         load: args.load(),
         leg: args.leg,
         seed: seeds[0],
@@ -41,7 +44,19 @@ pub(super) fn run(args: &RunArgs) -> Result<Trust, Failure> {
         repeat_until: args.repeat_until(),
         quiet: args.quiet,
     };
-    let done = run::all(trials, effort)?;
+    let (records, known) = match &args.records {
+        Some(file) => {
+            let (records, known) =
+                Records::open(file, &setting, &trials).map_err(Failure::Usage)?;
+            (Some(records), known)
+        }
+        None => (None, Vec::new()),
+    };
+    let note = |done: &Done| match &records {
+        Some(records) => records.note(done),
+        None => Ok(()),
+    };
+    let done = run::all(trials, known, effort, &note)?;
     let cells = run::cells(&done, &conditions, &contenders);
 
     print(&setting, &done, &cells)?;
@@ -122,14 +137,8 @@ pub(super) fn introduction(setting: &Setting) -> Vec<String> {
     let average = machine
         .load_average
         .map_or_else(|| "unknown".to_owned(), |average| average.to_string());
-    let mut round_trips: Vec<_> = setting.conditions.iter().map(|link| link.rtt).collect();
-    round_trips.dedup();
-    let round_trips: Vec<_> = round_trips.iter().map(f64::to_string).collect();
-    let mut lines = vec![
-        format!(
-            "Round trip {} ms; loss, jitter: in each direction, as said in the table.",
-            round_trips.join(", ")
-        ),
+    let mut lines = links(&setting.conditions);
+    lines.extend([
         format!(
             "{} topics x {} messages/s x {} B, QoS {}, for {} s; seeds: {}; {} links at a time",
             load.topics,
@@ -145,9 +154,35 @@ pub(super) fn introduction(setting: &Setting) -> Vec<String> {
             "Key exchange pinned to {} for all. {}, {} processors, load average {average} at the start, priority {}.",
             setting.key_exchange, machine.kernel, machine.processors, machine.priority,
         ),
-    ];
+    ]);
     for contender in &setting.contenders {
         lines.push(format!("{contender}: {}", contender.describe()));
+    }
+    lines
+}
+
+/// Which links they are.
+fn links(conditions: &[Conditions]) -> Vec<String> {
+    let mut lines = Vec::new();
+    let mut round_trips = Vec::new();
+    for link in conditions {
+        match link {
+            Conditions::Even(even) => round_trips.push(even.rtt.to_string()),
+            Conditions::Profile(profile) => {
+                lines.push(format!(
+                    "{}: {}",
+                    profile.name,
+                    profile.describe().join("; ")
+                ));
+            }
+        }
+    }
+    round_trips.dedup();
+    if !round_trips.is_empty() {
+        lines.push(format!(
+            "Round trip {} ms; loss, jitter: in each direction, as said in the table.",
+            round_trips.join(", ")
+        ));
     }
     lines
 }

@@ -16,7 +16,10 @@ mod load;
 mod machine;
 mod network;
 mod preflight;
+mod profile;
+mod profiles;
 mod rebind;
+mod records;
 mod report;
 mod run;
 mod samples;
@@ -46,6 +49,8 @@ const REFUSED: u8 = 3;
 enum Failure {
     #[error(transparent)]
     Fault(#[from] Fault),
+    #[error("{0}")]
+    Usage(String),
     #[error("failed to write '{file}': {source}")]
     Write {
         file: String,
@@ -60,7 +65,7 @@ impl Failure {
         match self {
             Self::Fault(Fault::Refused(_)) => REFUSED,
             Self::Fault(_) => NOT_TRUSTED,
-            Self::Write { .. } | Self::Terminal(_) => USAGE,
+            Self::Usage(_) | Self::Write { .. } | Self::Terminal(_) => USAGE,
         }
     }
 }
@@ -105,6 +110,7 @@ fn carry_out(cli: &Cli) -> Result<Trust, Failure> {
     match &cli.command {
         // It tells the refusal, and what else there is to it.
         Command::Doctor => doctor::run(entered),
+        Command::Profiles(args) => profiles::run(args),
         Command::Run(args) => {
             allowed()?;
             latency::run(args)

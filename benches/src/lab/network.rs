@@ -1,8 +1,6 @@
 //! The link of a trial, and what is the same for all who cross it.
 
-use std::time::Duration;
-
-use quince_link::{Config, Impairment, Jitter, Nat, Order, Scheduling};
+use quince_link::{Config, Nat, Scheduling};
 use rustls::NamedGroup;
 
 use super::conditions::Conditions;
@@ -13,17 +11,11 @@ pub(crate) const KEY_EXCHANGE: NamedGroup = NamedGroup::X25519;
 
 /// The configuration of a link under `conditions`, whose draws come from `seed`.
 pub(crate) fn link(conditions: &Conditions, seed: u64, nat: Option<Nat>) -> Config {
-    let impairment = Impairment {
-        jitter: (conditions.jitter > 0.0).then(|| Jitter {
-            most: Duration::from_secs_f64(conditions.jitter / 1_000.0),
-            order: Order::Free,
-        }),
-        ..Impairment::delayed(conditions.one_way()).losing(conditions.loss / 100.0)
-    };
+    let (a_to_b, b_to_a) = conditions.impairments();
     Config {
         seed,
-        a_to_b: impairment.clone(),
-        b_to_a: impairment,
+        a_to_b,
+        b_to_a,
         nat,
         scheduling: Scheduling::RealTimeIfAllowed,
         ..Config::default()
@@ -32,17 +24,20 @@ pub(crate) fn link(conditions: &Conditions, seed: u64, nat: Option<Nat>) -> Conf
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use quince_link::Loss;
 
+    use super::super::conditions::Even;
     use super::*;
 
     #[test]
     fn conditions_act_on_each_direction() {
-        let conditions = Conditions {
+        let conditions = Conditions::Even(Even {
             rtt: 50.0,
             loss: 5.0,
             jitter: 10.0,
-        };
+        });
         let config = link(&conditions, 7, None);
         assert_eq!(config.check(), Ok(()));
         assert_eq!(config.seed, 7);

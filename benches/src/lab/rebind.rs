@@ -11,7 +11,7 @@ use quince_link::{OldMapping, Public, Rebind};
 use serde_json::json;
 
 use super::args::{Move, Old, RebindArgs};
-use super::conditions::Conditions;
+use super::conditions::{Conditions, Even};
 use super::report::{json, readable, table};
 use super::run::{self, Done, Effort};
 use super::trial::{Interruption, Leg, Trial};
@@ -33,11 +33,11 @@ pub(super) fn run(args: &RebindArgs) -> Result<Trust, Failure> {
         for contender in &args.transports {
             trials.push(Trial {
                 contender: contender.clone(),
-                conditions: Conditions {
+                conditions: Conditions::Even(Even {
                     rtt: args.rtt,
                     loss: 0.0,
                     jitter: 0.0,
-                },
+                }),
                 load: args.load.load(args.duration),
                 leg: Leg::Publisher,
                 seed: 1,
@@ -66,7 +66,7 @@ pub(super) fn run(args: &RebindArgs) -> Result<Trust, Failure> {
         repeat_until: Duration::ZERO,
         quiet: false,
     };
-    let done = run::all(trials, effort)?;
+    let done = run::all(trials, Vec::new(), effort, &|_| Ok(()))?;
     print(args, &done)?;
     if let Some((file, mut out)) = json {
         let written = done.iter().try_for_each(|one| {

@@ -54,13 +54,13 @@ pub(crate) fn order(
     like: &Trial,
 ) -> Vec<Trial> {
     let mut trials = Vec::new();
-    for &conditions in conditions {
+    for conditions in conditions {
         for (round, &seed) in seeds.iter().enumerate() {
             for place in 0..contenders.len() {
                 let contender = contenders[(place + round) % contenders.len()].clone();
                 trials.push(Trial {
                     contender,
-                    conditions,
+                    conditions: conditions.clone(),
                     seed,
                     ..like.clone()
                 });
@@ -79,21 +79,37 @@ struct Turn {
     discarded: Vec<Vec<String>>,
 }
 
-/// Runs them; those that were tainted again when all have had their turn. What this machine refuses ends everything.
+/// Runs those that are not `known` from earlier; those that were tainted again when all have had their turn. What this
+/// machine refuses ends everything, and so does a `note` of a trial that fails.
 ///
 /// # Errors
 /// The refusal.
-pub(crate) fn all(trials: Vec<Trial>, effort: Effort) -> Result<Vec<Done>, Fault> {
+pub(crate) fn all(
+    trials: Vec<Trial>,
+    known: Vec<Option<Done>>,
+    effort: Effort,
+    note: &(dyn Fn(&Done) -> Result<(), String> + Sync),
+) -> Result<Vec<Done>, Fault> {
     let begin = Instant::now();
     let bar = progress(trials.len(), effort.quiet);
-    let turns = trials.into_iter().enumerate().map(|(place, trial)| Turn {
-        place,
-        trial,
-        tainted: None,
-        discarded: Vec::new(),
-    });
-    let queue = Mutex::new(turns.collect::<VecDeque<_>>());
     let (done, results) = mpsc::channel();
+    let mut turns = VecDeque::new();
+    let known = known.into_iter().chain(std::iter::repeat_with(|| None));
+    for ((place, trial), known) in trials.into_iter().enumerate().zip(known) {
+        if let Some(one) = known {
+            bar.inc(1);
+            // The receiver is in this function.
+            let _ = done.send((place, one));
+            continue;
+        }
+        turns.push_back(Turn {
+            place,
+            trial,
+            tainted: None,
+            discarded: Vec::new(),
+        });
+    }
+    let queue = Mutex::new(turns);
     thread::scope(|scope| {
         for _ in 0..effort.parallel {
             let (queue, done, bar) = (&queue, done.clone(), &bar);
@@ -101,10 +117,13 @@ pub(crate) fn all(trials: Vec<Trial>, effort: Effort) -> Result<Vec<Done>, Fault
                 while let Some(turn) = next(queue) {
                     let (trial, place) = (&turn.trial, turn.place);
                     bar.set_message(format!("{} at {}", trial.contender, trial.conditions));
-                    let Some(one) = take(turn, effort, begin.elapsed(), queue) else {
+                    let Some(mut one) = take(turn, effort, begin.elapsed(), queue) else {
                         continue;
                     };
                     bar.inc(1);
+                    if let Err(unwritten) = note(&one) {
+                        one.result = Err(Fault::Refused(unwritten));
+                    }
                     let refused = matches!(one.result, Err(Fault::Refused(_)));
                     // The receiver lives as long as this scope.
                     let _ = done.send((place, one));
@@ -213,11 +232,11 @@ pub(crate) fn cells<'a>(
     contenders: &'a [Contender],
 ) -> Vec<Cell<'a>> {
     let mut cells = Vec::new();
-    for &conditions in conditions {
+    for conditions in conditions {
         for contender in contenders {
             let of_cell = || {
                 all.iter().filter(|one| {
-                    one.trial.conditions == conditions && one.trial.contender == *contender
+                    one.trial.conditions == *conditions && one.trial.contender == *contender
                 })
             };
             let clean: Vec<_> = of_cell().filter_map(Done::clean).collect();
@@ -237,7 +256,7 @@ pub(crate) fn cells<'a>(
                 counts.count_messages(outcome);
             }
             cells.push(Cell {
-                conditions,
+                conditions: conditions.clone(),
                 contender,
                 sample: Sample::new(used.iter().map(|outcome| &outcome.latencies)),
                 provisional,
@@ -268,6 +287,7 @@ impl Counts {
 
 #[cfg(test)]
 mod tests {
+    use super::super::conditions::Even;
     use super::super::load::Load;
     use super::super::trial::Leg;
     use super::*;
@@ -277,14 +297,16 @@ mod tests {
         let contenders: Vec<Contender> = ["tls-cubic", "tls-bbr", "quic"]
             .map(|name| name.parse().expect("a contender"))
             .to_vec();
-        let conditions = [0.0, 5.0].map(|loss| Conditions {
-            rtt: 50.0,
-            loss,
-            jitter: 0.0,
+        let conditions = [0.0, 5.0].map(|loss| {
+            Conditions::Even(Even {
+                rtt: 50.0,
+                loss,
+                jitter: 0.0,
+            })
         });
         let like = Trial {
             contender: contenders[0].clone(),
-            conditions: conditions[0],
+            conditions: conditions[0].clone(),
             load: Load {
                 topics: 1,
                 rate: 1.0,
@@ -303,23 +325,25 @@ mod tests {
             .map(|trial| {
                 format!(
                     "{} {} {}",
-                    trial.conditions.loss, trial.seed, trial.contender
+                    trial.conditions.trouble(),
+                    trial.seed,
+                    trial.contender
                 )
             })
             .collect();
         let expected = [
-            "0 4 tls-cubic",
-            "0 4 tls-bbr",
-            "0 4 quic",
-            "0 5 tls-bbr",
-            "0 5 quic",
-            "0 5 tls-cubic",
-            "5 4 tls-cubic",
-            "5 4 tls-bbr",
-            "5 4 quic",
-            "5 5 tls-bbr",
-            "5 5 quic",
-            "5 5 tls-cubic",
+            "0 % loss 4 tls-cubic",
+            "0 % loss 4 tls-bbr",
+            "0 % loss 4 quic",
+            "0 % loss 5 tls-bbr",
+            "0 % loss 5 quic",
+            "0 % loss 5 tls-cubic",
+            "5 % loss 4 tls-cubic",
+            "5 % loss 4 tls-bbr",
+            "5 % loss 4 quic",
+            "5 % loss 5 tls-bbr",
+            "5 % loss 5 quic",
+            "5 % loss 5 tls-cubic",
         ];
         assert_eq!(names, expected);
     }

@@ -8,7 +8,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use quince_link::Side;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
 use tokio::time::MissedTickBehavior;
 
@@ -20,7 +20,7 @@ use super::sockets::{TcpSocket, TcpSockets};
 const INTERVAL: Duration = Duration::from_millis(100);
 
 /// One look at a sender.
-#[derive(Clone, Copy, Debug, Serialize)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub(crate) struct Look {
     /// Milliseconds since the sampling began.
     pub(crate) at: u64,
@@ -33,7 +33,7 @@ pub(crate) struct Look {
 }
 
 /// What one end's kernel said of its socket.
-#[derive(Clone, Debug, Default, Serialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct TcpSamples {
     /// Congestion control in force, as read back.
     pub(crate) congestion: String,
@@ -123,7 +123,7 @@ fn elapsed(begin: Instant) -> u64 {
 }
 
 /// What quinn said of a connection.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct QuicSamples {
     /// Packets taken for lost. Those that only came late are among them.
     pub(crate) lost_packets: u64,

@@ -6,7 +6,7 @@
 //! chance in one of ten comparisons: the rule guards against overstatement, it does not make a proof.
 
 use hdrhistogram::Histogram;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::tally;
 
@@ -56,7 +56,7 @@ pub(crate) fn milliseconds(microseconds: u64) -> f64 {
 }
 
 /// The four figures of a set of latencies, in milliseconds.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Figures {
     pub(crate) p50: Option<f64>,
     pub(crate) p90: Option<f64>,

@@ -215,3 +215,85 @@ fn every_connect_is_counted() {
         assert_eq!(count(cell, "/failed"), 0);
     }
 }
+
+#[test]
+fn a_run_goes_on_from_its_records() {
+    if !is_possible() {
+        return;
+    }
+    let file = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("records.jsonl");
+    let _ = std::fs::remove_file(&file);
+    let path = file.to_str().expect("a path of text");
+    let run = |more: &[&str]| {
+        let arguments = [
+            "run",
+            "--quiet",
+            "--smoke",
+            "--loss",
+            "0",
+            "--records",
+            path,
+        ];
+        let arguments = [&arguments, more].concat();
+        json_lines("records", &arguments, "trial")
+    };
+    let lines = || {
+        let text = std::fs::read_to_string(&file).expect("the records");
+        text.lines().map(str::to_owned).collect::<Vec<_>>()
+    };
+    let first = run(&["--transports", "quic,tcp-cubic"]);
+    assert_eq!((first.len(), lines().len()), (2, 3));
+    // As if it had been stopped in the middle of a line.
+    let whole = std::fs::read_to_string(&file).expect("the records");
+    std::fs::write(&file, &whole[..whole.len() - 9]).expect("written");
+    let kept = lines()[1].clone();
+
+    // A trial is the one of before or a new one by its set-up time, which no two have in common.
+    let setups = |trials: &[Value]| {
+        let times = trials.iter().map(|trial| trial["outcome"]["setup"].clone());
+        times.collect::<Vec<_>>()
+    };
+    let second = run(&["--transports", "quic,tcp-cubic", "--seeds", "2"]);
+    assert_eq!((second.len(), lines().len()), (4, 5));
+    assert_eq!(lines()[1], kept);
+    let again = setups(&second)
+        .iter()
+        .filter(|time| setups(&first).contains(time))
+        .count();
+    assert_eq!(again, 1, "the whole line counts, the half one does not");
+    let third = run(&["--transports", "quic,tcp-cubic", "--seeds", "2"]);
+    assert_eq!(setups(&third), setups(&second), "nothing is left to do");
+    let latency = |trials: &[Value]| trials[0]["distribution"].clone();
+    assert_eq!(latency(&third), latency(&second));
+}
+
+#[test]
+fn a_link_that_people_know_loses_what_it_is_said_to() {
+    if !is_possible() {
+        return;
+    }
+    let arguments = [
+        "run",
+        "--quiet",
+        "--smoke",
+        "--profile",
+        "train,lan",
+        "--transports",
+        "quic",
+        "--duration",
+        "3",
+        "--first-seed",
+        "5",
+    ];
+    let trials = json_lines("profiles", &arguments, "trial");
+    let lost = |trial: &Value| {
+        count(trial, "/outcome/link/to_broker/lost")
+            + count(trial, "/outcome/link/from_broker/lost")
+    };
+    assert_eq!(trials[0]["conditions"]["name"], "train");
+    assert!(lost(&trials[0]) > 0, "{}", trials[0]);
+    assert_eq!(lost(&trials[1]), 0, "{}", trials[1]);
+    for trial in &trials {
+        is_sound(trial);
+    }
+}

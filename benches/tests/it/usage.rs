@@ -33,6 +33,32 @@ fn what_cannot_be_had_is_refused_with_the_way_out() {
         said(&output)
     );
 
+    let output = lab(&["run", "--smoke", "--profile", "moon"]);
+    assert_eq!(output.status.code(), Some(2), "{}", said(&output));
+    assert!(
+        said(&output).contains("there is no profile 'moon': use lan, "),
+        "{}",
+        said(&output)
+    );
+
+    let file = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("other.jsonl");
+    let path = file.to_str().expect("a path of text");
+    for (content, expected) in [
+        (
+            "{}\n",
+            "other.jsonl: line 1 is no beginning of a run: it has no \"run\"",
+        ),
+        (
+            "{\"run\":{\"lab\":\"0.0.0\"}}\n",
+            "its run had lab \"0.0.0\", this one has",
+        ),
+    ] {
+        std::fs::write(&file, content).expect("written");
+        let output = lab(&["run", "--smoke", "--records", path]);
+        assert_eq!(output.status.code(), Some(2), "{}", said(&output));
+        assert!(said(&output).contains(expected), "{}", said(&output));
+    }
+
     let output = lab(&["run", "--smoke", "--json", "/there/is/no/such/folder"]);
     assert_eq!(output.status.code(), Some(2), "{}", said(&output));
     assert!(

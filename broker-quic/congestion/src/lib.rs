@@ -5,9 +5,10 @@
 //! acknowledgements at the sender though the path is empty. With the floor it may always have as many packets in flight as a new
 //! connection may (RFC 9002, section 7.2, begins with ten), as long as nothing says that it is this flow which fills the path:
 //!
-//! - while round trips take longer than the shortest one did, packets wait in a queue on the path, and CUBIC alone decides;
-//! - after persistent congestion (RFC 9002, section 7.6) it decides alone until its window has grown to the floor by
-//!   itself.
+//! - while even the shortest of the last round trips take longer than the shortest of all did, packets wait in a queue on the path, and CUBIC alone
+//!   decides;
+//! - after persistent congestion (RFC 9002, section 7.6) the floor begins again at two packets, and grows by what is acknowledged, as a window does
+//!   in slow start.
 //!
 //! `tests/it` measures what that takes from a CUBIC flow beside it, in virtual time; `docs/tuning.md` has figures of whole brokers.
 
@@ -22,8 +23,9 @@ use quinn_proto::congestion::{
 
 /// Packets that may be in flight whatever was lost, unless the path is full: as many as a connection may begin with.
 const PACKETS: u64 = 10;
-/// What a round trip may take longer than five quarters of the shortest, and still say nothing of a queue: the timers of the other
-/// end, and jitter.
+/// Where the floor begins again after persistent congestion: RFC 9002's smallest window.
+const LEAST_PACKETS: u64 = 2;
+/// What the shortest of the last round trips may take longer than five quarters of the shortest of all, and still say nothing of a queue.
 const SLACK: Duration = Duration::from_millis(10);
 
 /// Makes a [`FlooredCubic`] for each path.
@@ -62,8 +64,9 @@ impl Controller for FlooredCubic {
         rtt: &RttEstimator,
     ) {
         self.cubic.on_ack(now, sent, bytes, app_limited, rtt);
-        self.floor.acknowledged(rtt.get(), rtt.min());
-        self.floor.grown_to(self.cubic.window());
+        let sample = now.saturating_duration_since(sent);
+        self.floor.acknowledged(now, sample, rtt.get(), rtt.min());
+        self.floor.grow(bytes);
     }
 
     fn on_end_acks(
@@ -93,7 +96,7 @@ impl Controller for FlooredCubic {
 
     fn on_mtu_update(&mut self, new_mtu: u16) {
         self.cubic.on_mtu_update(new_mtu);
-        self.floor.packet = new_mtu.into();
+        self.floor.set_packet(new_mtu);
     }
 
     fn window(&self) -> u64 {
@@ -124,48 +127,82 @@ impl Controller for FlooredCubic {
 struct Floor {
     /// The size of a packet in bytes.
     packet: u64,
+    /// Where it is, in bytes: at [`PACKETS`], or on the way there.
+    bytes: u64,
+    recent: Recent,
     /// Packets wait in a queue on the path.
     queue: bool,
-    /// There was persistent congestion, and the window has not grown since.
-    congestion: bool,
 }
 
 impl Floor {
     fn new(packet: u16) -> Self {
+        let packet = packet.into();
         Self {
-            packet: packet.into(),
+            packet,
+            bytes: PACKETS * packet,
+            recent: Recent::default(),
             queue: false,
-            congestion: false,
         }
     }
 
-    fn bytes(&self) -> u64 {
-        PACKETS * self.packet
+    fn set_packet(&mut self, packet: u16) {
+        let packets = self.bytes / self.packet;
+        self.packet = packet.into();
+        self.bytes = packets * self.packet;
     }
 
     /// The window, given what CUBIC would have it be.
     fn under(&self, window: u64) -> u64 {
-        if self.queue || self.congestion {
+        if self.queue {
             window
         } else {
-            window.max(self.bytes())
+            window.max(self.bytes)
         }
     }
 
-    /// What round trips take, and what the shortest one took.
-    fn acknowledged(&mut self, smoothed: Duration, shortest: Duration) {
-        self.queue = smoothed > shortest * 5 / 4 + SLACK;
-    }
-
+    /// Nothing got through for long.
     fn congested(&mut self) {
-        self.congestion = true;
+        self.bytes = LEAST_PACKETS * self.packet;
     }
 
-    /// CUBIC's own window has grown.
-    fn grown_to(&mut self, window: u64) {
-        if window >= self.bytes() {
-            self.congestion = false;
-        }
+    /// This many bytes got through.
+    fn grow(&mut self, bytes: u64) {
+        self.bytes = (self.bytes + bytes).min(PACKETS * self.packet);
+    }
+
+    /// How long one packet took until it was acknowledged, what round trips take on average, and what the shortest of all took.
+    fn acknowledged(&mut self, now: Instant, took: Duration, average: Duration, least: Duration) {
+        let recent = self.recent.note(now, took, average);
+        self.queue = recent > least * 5 / 4 + SLACK;
+    }
+}
+
+/// The shortest round trip of the last one or two round trips. What varies by chance hardly shows in it, a queue does: it keeps
+/// everybody waiting.
+#[derive(Clone, Debug, Default)]
+struct Recent {
+    /// When the current span began, and the shortest in it.
+    current: Option<(Instant, Duration)>,
+    /// The shortest in the span before.
+    before: Option<Duration>,
+}
+
+impl Recent {
+    /// Takes one more into account; a span lasts as long as round trips do on average.
+    fn note(&mut self, now: Instant, took: Duration, average: Duration) -> Duration {
+        let shortest = match self.current {
+            Some((begin, shortest)) if now.saturating_duration_since(begin) < average => {
+                let shortest = shortest.min(took);
+                self.current = Some((begin, shortest));
+                shortest
+            }
+            last => {
+                self.before = last.map(|(_, shortest)| shortest);
+                self.current = Some((now, took));
+                took
+            }
+        };
+        self.before.map_or(shortest, |before| before.min(shortest))
     }
 }
 
@@ -212,24 +249,40 @@ mod tests {
     }
 
     #[test]
-    fn the_floor_comes_back_when_the_window_has_grown_to_it() {
+    fn after_persistent_congestion_the_floor_grows_by_what_gets_through() {
+        let packet = u64::from(PACKET);
         let mut floor = Floor::new(PACKET);
         floor.congested();
-        floor.grown_to(FLOOR - 1);
-        assert_eq!(floor.under(FLOOR / 2), FLOOR / 2);
-        floor.grown_to(FLOOR);
-        assert_eq!(floor.under(FLOOR / 2), FLOOR);
+        assert_eq!(floor.under(1), 2 * packet);
+        floor.grow(2 * packet);
+        assert_eq!(floor.under(1), 4 * packet);
+        floor.grow(100 * packet);
+        assert_eq!(floor.under(1), FLOOR);
     }
 
     #[test]
     fn a_queue_on_the_path_takes_the_floor_away_while_it_is_there() {
+        let ms = Duration::from_millis;
         let mut floor = Floor::new(PACKET);
-        let shortest = Duration::from_millis(50);
-        floor.acknowledged(Duration::from_micros(72_500), shortest);
+        let mut now = Instant::now();
+        // A hundred packets, each acknowledged after one of these times, in milliseconds.
+        let mut acknowledge = |floor: &mut Floor, times: &[u64]| {
+            for time in times.iter().cycle().take(100) {
+                now += ms(5);
+                floor.acknowledged(now, ms(*time), ms(80), ms(50));
+            }
+        };
+        acknowledge(&mut floor, &[72]);
         assert_eq!(floor.under(1), FLOOR);
-        floor.acknowledged(Duration::from_micros(72_501), shortest);
+        // Everything waits.
+        acknowledge(&mut floor, &[73, 90, 75]);
         assert_eq!(floor.under(1), 1);
-        floor.acknowledged(Duration::from_millis(60), shortest);
+        // Much takes longer, but not everything: that is no queue.
+        acknowledge(&mut floor, &[50, 200, 150, 300, 100]);
+        assert_eq!(floor.under(1), FLOOR);
+        acknowledge(&mut floor, &[200]);
+        assert_eq!(floor.under(1), 1);
+        acknowledge(&mut floor, &[50]);
         assert_eq!(floor.under(1), FLOOR);
     }
 

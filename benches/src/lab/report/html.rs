@@ -57,7 +57,7 @@ fn write_page(page: &mut String, setting: &Setting, cells: &[Cell<'_>]) -> fmt::
             .iter()
             .filter(|cell| cell.conditions == *conditions)
             .collect();
-        section(page, setting, *conditions, &peers)?;
+        section(page, setting, conditions, &peers)?;
     }
     page.push_str("<h2>How it was measured</h2>\n<ul>\n");
     for line in introduction(setting) {
@@ -71,7 +71,7 @@ fn write_page(page: &mut String, setting: &Setting, cells: &[Cell<'_>]) -> fmt::
 fn section(
     page: &mut String,
     setting: &Setting,
-    conditions: Conditions,
+    conditions: &Conditions,
     peers: &[&Cell<'_>],
 ) -> fmt::Result {
     let floor = if conditions.is_undisturbed() {
@@ -164,7 +164,7 @@ fn ticks() -> Vec<f64> {
 fn chart(
     page: &mut String,
     setting: &Setting,
-    conditions: Conditions,
+    conditions: &Conditions,
     peers: &[&Cell<'_>],
 ) -> fmt::Result {
     let curves: Vec<_> = peers
@@ -250,6 +250,7 @@ fn escape(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::super::super::conditions::Even;
     use super::super::super::load::Load;
     use super::super::super::run::Counts;
     use super::super::super::statistics::Sample;
@@ -260,11 +261,11 @@ mod tests {
     #[test]
     fn the_page_needs_nothing_but_itself_and_escapes_what_it_is_told() {
         let contender = "quic".parse().expect("a contender");
-        let conditions = Conditions {
+        let conditions = Conditions::Even(Even {
             rtt: 50.0,
             loss: 1.0,
             jitter: 0.0,
-        };
+        });
         let mut latencies = tally::histogram();
         for value in [25_000, 26_000, 80_000] {
             latencies.record(value).expect("in bounds");
@@ -277,7 +278,7 @@ mod tests {
             seconds: 4.0,
         };
         let mut setting = Setting::new(load, Leg::Publisher);
-        setting.conditions = vec![conditions];
+        setting.conditions = vec![conditions.clone()];
         setting.contenders = vec![contender];
         setting.command = vec!["quince-lab".to_owned(), "--json=<&>".to_owned()];
         let cell = Cell {

@@ -27,12 +27,12 @@ pub(crate) fn latencies(cells: &[Cell<'_>]) -> Table {
     // One round trip time for all is told above the table.
     let several = cells
         .windows(2)
-        .any(|pair| (pair[0].conditions.rtt - pair[1].conditions.rtt).abs() > f64::EPSILON);
+        .any(|pair| (pair[0].conditions.rtt() - pair[1].conditions.rtt()).abs() > f64::EPSILON);
     let mut rows_of_link = 0;
     let mut previous = None;
     for cell in cells {
         rows_of_link += 1;
-        if previous.replace(cell.conditions) != Some(cell.conditions) {
+        if previous.replace(&cell.conditions) != Some(&cell.conditions) {
             rows_of_link = 0;
         }
         let link = match rows_of_link {

@@ -12,13 +12,13 @@ const SPOKEN: [Figure; 2] = [Figure::P50, Figure::P99];
 pub(crate) fn sentences(cells: &[Cell<'_>]) -> Vec<String> {
     let mut sentences = Vec::new();
     sentences.push(noise(cells));
-    let mut spoken: Vec<Conditions> = Vec::new();
+    let mut spoken: Vec<&Conditions> = Vec::new();
     let mut unsaid = 0;
     for cell in cells {
-        if spoken.contains(&cell.conditions) {
+        if spoken.contains(&&cell.conditions) {
             continue;
         }
-        spoken.push(cell.conditions);
+        spoken.push(&cell.conditions);
         let peers: Vec<_> = cells
             .iter()
             .filter(|other| other.conditions == cell.conditions)
@@ -27,7 +27,7 @@ pub(crate) fn sentences(cells: &[Cell<'_>]) -> Vec<String> {
             unsaid += 1;
         } else if peers.len() > 1 {
             for figure in SPOKEN {
-                let floor = floor(cells, cell.conditions.rtt, figure).unwrap_or_default();
+                let floor = floor(cells, cell.conditions.rtt(), figure).unwrap_or_default();
                 let ranked = ranking(&peers, figure, floor);
                 sentences.push(format!("{}, {}: {ranked}.", cell.conditions, figure.name()));
             }
@@ -50,7 +50,7 @@ fn floor(cells: &[Cell<'_>], rtt: f64, figure: Figure) -> Option<f64> {
         let chosen = cells.iter().filter(move |cell| {
             cell.conditions.is_undisturbed()
                 && !cell.provisional
-                && (!same || (cell.conditions.rtt - rtt).abs() < f64::EPSILON)
+                && (!same || (cell.conditions.rtt() - rtt).abs() < f64::EPSILON)
         });
         noise_floor(chosen.map(|cell| &cell.sample), figure)
     };
@@ -64,7 +64,7 @@ fn noise(cells: &[Cell<'_>]) -> String {
     else {
         return "No clean undisturbed link was measured, so the machine's own noise is not known: differences may be smaller than it.".to_owned();
     };
-    let rtt = cell.conditions.rtt;
+    let rtt = cell.conditions.rtt();
     let floors = SPOKEN.map(|figure| {
         let floor = floor(cells, rtt, figure);
         format!("{} ms at {}", readable(floor), figure.name())
@@ -174,6 +174,7 @@ mod tests {
     use hdrhistogram::Histogram;
 
     use super::*;
+    use crate::lab::conditions::Even;
     use crate::lab::contender::Contender;
     use crate::lab::statistics::Sample;
     use crate::lab::tally;
@@ -189,11 +190,11 @@ mod tests {
             })
             .collect();
         Cell {
-            conditions: Conditions {
+            conditions: Conditions::Even(Even {
                 rtt: 50.0,
                 loss,
                 jitter: 0.0,
-            },
+            }),
             contender,
             sample: Sample::new(&histograms),
             provisional: false,

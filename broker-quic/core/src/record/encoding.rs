@@ -6,8 +6,10 @@ use core::fmt;
 use std::sync::Arc;
 
 use quince_codec::property::Place;
+use quince_codec::topic::{validate_topic_filter, validate_topic_name};
 use quince_codec::{
     PacketId, PacketType, Properties, PropertyList, QoS, RetainHandling, SubscriptionOptions,
+    Version,
 };
 
 use super::{Change, DeliveryId, Exchanged, Origin, Publication, Queued, Record, Retention};
@@ -376,8 +378,24 @@ impl<'b> Reader<'_, 'b> {
         self.take(length)
     }
 
+    /// A text that can stand in a packet: what is read here may be sent.
     fn text(&mut self) -> Read<&'b str> {
-        core::str::from_utf8(self.block()?).map_err(|_| RecordError)
+        let text = core::str::from_utf8(self.block()?).map_err(|_| RecordError)?;
+        let fits = text.len() <= usize::from(u16::MAX) && !text.contains('\0');
+        fits.then_some(text).ok_or(RecordError)
+    }
+
+    fn topic(&mut self) -> Read<&'b str> {
+        let topic = self.text()?;
+        validate_topic_name(topic).map_err(|_| RecordError)?;
+        Ok(topic)
+    }
+
+    fn filter(&mut self) -> Read<Arc<str>> {
+        let filter = self.text()?;
+        // What stands behind `$share/NAME/` is seen by the subscription itself.
+        validate_topic_filter(filter, Version::V3_1_1).map_err(|_| RecordError)?;
+        Ok(Arc::from(filter))
     }
 
     fn flag(&mut self) -> Read<bool> {
@@ -471,7 +489,7 @@ impl<'b> Reader<'_, 'b> {
     }
 
     fn message(&mut self) -> Read<Arc<Message>> {
-        let topic = self.shared_text()?;
+        let topic: Arc<str> = Arc::from(self.topic()?);
         let properties = self.properties(Place::Packet(PacketType::Publish))?;
         let payload = Box::from(self.block()?);
         let (qos, retain) = (self.qos()?, self.flag()?);
@@ -496,7 +514,7 @@ impl<'b> Reader<'_, 'b> {
     }
 
     fn will(&mut self) -> Read<Arc<Will>> {
-        let topic: Box<str> = Box::from(self.text()?);
+        let topic: Box<str> = Box::from(self.topic()?);
         let properties = self.properties(Place::Will)?;
         let payload: Box<[u8]> = Box::from(self.block()?);
         let bytes = Will::size(&topic, properties.as_properties(), &payload);
@@ -512,7 +530,7 @@ impl<'b> Reader<'_, 'b> {
     }
 
     fn waiting(&mut self) -> Read<Arc<Waiting>> {
-        let topic: Box<str> = Box::from(self.text()?);
+        let topic: Box<str> = Box::from(self.topic()?);
         let properties = self.properties(Place::Packet(PacketType::Publish))?;
         let payload: Box<[u8]> = Box::from(self.block()?);
         let (qos, retain) = (self.qos()?, self.flag()?);
@@ -617,13 +635,13 @@ impl<'b> Reader<'_, 'b> {
             8 => Change::Subscribed {
                 session,
                 flow: self.flow()?,
-                filter: self.shared_text()?,
+                filter: self.filter()?,
                 subscription: self.subscription()?,
             },
             9 => Change::Unsubscribed {
                 session,
                 flow: self.flow()?,
-                filter: self.shared_text()?,
+                filter: self.filter()?,
             },
             _ => return Err(RecordError),
         })
@@ -653,7 +671,7 @@ impl<'b> Reader<'_, 'b> {
             18 => Change::RetainedOwed {
                 session: self.session()?,
                 flow: self.flow()?,
-                filter: self.shared_text()?,
+                filter: self.filter()?,
                 last: self.optional(Self::shared_text)?,
             },
             19 => Change::RetainedRead {
@@ -661,5 +679,63 @@ impl<'b> Reader<'_, 'b> {
             },
             _ => return Err(RecordError),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn decode(bytes: &[u8]) -> Read<Record> {
+        Record::decode(&mut &*bytes, &Budget::new(1000))
+    }
+
+    /// A record with this text in it, and the same with others.
+    fn with_text(text: &str, change: impl Fn(Arc<str>) -> Change) {
+        let encoded = |text: &str| {
+            let mut bytes = Vec::new();
+            Record(change(Arc::from(text))).encode(&mut bytes);
+            bytes
+        };
+        assert!(decode(&encoded(text)).is_ok(), "{text}");
+        for wrong in ["a\0b", &"x".repeat(65_536)] {
+            assert_eq!(decode(&encoded(wrong)).map(drop), Err(RecordError));
+        }
+    }
+
+    #[test]
+    fn texts_that_could_not_be_sent_are_no_record() {
+        let session = SessionId(1);
+        with_text("a/+/#", |filter| Change::Unsubscribed {
+            session,
+            flow: FlowId::CONTROL,
+            filter,
+        });
+        with_text("a/b", |last| Change::RetainedOwed {
+            session,
+            flow: FlowId::CONTROL,
+            filter: Arc::from("#"),
+            last: Some(last),
+        });
+        let budget = Budget::new(1000);
+        let will = |topic: Arc<str>| Change::WillSet {
+            session,
+            number: 1,
+            will: Arc::new(Will {
+                topic: Box::from(&*topic),
+                properties: PropertyList::new(),
+                payload: Box::default(),
+                qos: QoS::AtMostOnce,
+                retain: false,
+                delay: 0,
+                _charge: budget.charge_anyway(1),
+            }),
+        };
+        with_text("a/b", will);
+        for no_topic in ["", "a/+", "#"] {
+            let mut bytes = Vec::new();
+            Record(will(Arc::from(no_topic))).encode(&mut bytes);
+            assert_eq!(decode(&bytes).map(drop), Err(RecordError), "{no_topic}");
+        }
     }
 }
